@@ -1,0 +1,1 @@
+"""labmill: a study file in, a finished report out."""

@@ -1,0 +1,131 @@
+"""What every job needs around its one library call: a log, whole files, a record."""
+
+import json
+import logging
+import os
+import platform
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, Any
+
+from labmill.errors import LabmillError
+
+log = logging.getLogger("labmill")
+
+
+@contextmanager
+def logged(path: str | Path) -> Iterator[None]:
+    """Send log records and warnings to the rule's log file and to stderr.
+
+    A LabmillError ends the job with its message alone; any other exception is written
+    to the log with its traceback. Both end with exit code 1. A job that asks to be run
+    again raises SystemExit itself.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handlers = [logging.FileHandler(path, mode="w"), logging.StreamHandler(sys.stderr)]
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    root = logging.getLogger()
+    root.handlers[:] = handlers
+    root.setLevel(logging.WARNING)
+    log.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    warnings.simplefilter("default")
+    try:
+        yield
+    except LabmillError as error:
+        log.error("Error: %s", error)
+        sys.exit(1)
+    except Exception:
+        log.exception("The job failed")
+        sys.exit(1)
+    finally:
+        for handler in handlers:
+            handler.flush()
+
+
+@contextmanager
+def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a temporary file beside `path`; on success flush it to disk and rename it.
+
+    Nobody ever sees half a file, and a crash leaves the old one in place.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.name}.", suffix=".part"
+    )
+    try:
+        with os.fdopen(
+            descriptor, mode, encoding=None if "b" in mode else "utf-8"
+        ) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(temporary).chmod(0o666 & ~umask)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write `value` as indented JSON, atomically; NaN and infinity become null."""
+    with atomic_write(path) as file:
+        json.dump(finite(value), file, indent=1, allow_nan=False)
+        file.write("\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def finite(value: Any) -> Any:
+    """`value` with every non-finite float replaced by None, as JSON has none."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    if isinstance(value, float) and (value != value or abs(value) == float("inf")):
+        return None
+    return value
+
+
+LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "snakemake", "labmill")
+
+
+def versions(libraries: tuple[str, ...] = LIBRARIES) -> dict[str, str]:
+    """Installed versions, read without importing anything."""
+    return {name: version(name) for name in libraries}
+
+
+def machine() -> dict[str, Any]:
+    """The machine in a few words: processor, cores, system, Python."""
+    return {
+        "processor": processor(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+    }
+
+
+def processor() -> str:
+    """The processor's name as Linux gives it, else what Python knows."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
