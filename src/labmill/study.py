@@ -489,3 +489,16 @@ class Study(Section):
         default_factory=dict,
         description="Overlay for SCALE=smoke, after the general one.",
     )
+
+
+class Run(Section):
+    """A variant with one seed, resolved: all that its training depends on."""
+
+    variant: str
+    seed: int
+    task: Literal["classification", "rotation"] = "classification"
+    model: Model
+    training: Training
+    normalisation: Literal["dataset", "half", "none"] | MeanStd = "dataset"
+    start: Start | None = None
+    test_flip: bool = False
