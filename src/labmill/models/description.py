@@ -1,0 +1,245 @@
+"""A plain feed-forward network as data: one line of words per layer, no torch.
+
+    layers: [conv 16 bn, conv 32 k5 s2, pool, separable 64, avgpool, adaptive 4,
+             flatten, dropout 0.2, linear 100 tanh]
+
+The first word is the operation, then its number, then options in any order:
+
+=========== ========================== =========================================
+operation   number                     options
+=========== ========================== =========================================
+conv        output channels            k3 s1 p<k//2> g1, bn/nobn, an activation
+separable   output channels            as conv: depthwise k×k, then 1×1
+pool        –                          k2 s<k> p0 (maximum)
+avgpool     –                          k2 s<k> p0
+adaptive    size of the output         (average)
+flatten     –
+dropout     probability
+linear      output features            bn/nobn, an activation
+=========== ========================== =========================================
+
+An activation is relu, tanh, gelu, silu, sigmoid or none. What a line does not say is
+the network's own default. The last layer, to the classes, is not written down.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+
+from labmill.errors import LabmillError, suggest
+
+ACTIVATIONS = ("relu", "tanh", "gelu", "silu", "sigmoid", "none")
+_LETTERS = {"k": "kernel", "s": "stride", "p": "padding", "g": "groups"}
+
+Shape = tuple[int, ...]  # (channels, size, size), or (features,) once flat
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One line. An option that is None is the network's default."""
+
+    operation = ""
+
+
+@dataclass(frozen=True)
+class Convolution(Layer):
+    operation = "conv"
+    width: int
+    kernel: int = 3
+    stride: int = 1
+    padding: int | None = None
+    groups: int = 1
+    norm: bool | None = None
+    activation: str | None = None
+
+    @property
+    def border(self) -> int:
+        """Zeros added on each side: as many as keep the size, unless told."""
+        return self.kernel // 2 if self.padding is None else self.padding
+
+
+@dataclass(frozen=True)
+class Separable(Convolution):
+    operation = "separable"
+
+
+@dataclass(frozen=True)
+class MaxPool(Layer):
+    operation = "pool"
+    kernel: int = 2
+    stride: int | None = None
+    padding: int = 0
+
+
+@dataclass(frozen=True)
+class AveragePool(MaxPool):
+    operation = "avgpool"
+
+
+@dataclass(frozen=True)
+class AdaptivePool(Layer):
+    operation = "adaptive"
+    size: int
+
+
+@dataclass(frozen=True)
+class Flatten(Layer):
+    operation = "flatten"
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    operation = "dropout"
+    probability: float
+
+
+@dataclass(frozen=True)
+class Linear(Layer):
+    operation = "linear"
+    width: int
+    norm: bool | None = None
+    activation: str | None = None
+
+
+KINDS = {
+    kind.operation: kind
+    for kind in (
+        Convolution,
+        Separable,
+        MaxPool,
+        AveragePool,
+        AdaptivePool,
+        Flatten,
+        Dropout,
+        Linear,
+    )
+}
+_NUMBERS = {"width", "size", "probability"}
+
+
+def parse(lines: Iterable[str]) -> tuple[Layer, ...]:
+    """The layers that the lines say; LabmillError names the line that says nothing."""
+    return tuple(_parse_line(f"layers[{i}]", line) for i, line in enumerate(lines))
+
+
+def _parse_line(where: str, line: str) -> Layer:
+    where = f"{where}: {line!r}"
+    words = line.split() if isinstance(line, str) else []
+    if not words or words[0] not in KINDS:
+        found = words[0] if words else line
+        raise LabmillError(f"{where}: unknown operation; {suggest(found, KINDS)}")
+    kind = KINDS[words.pop(0)]
+    names = [field.name for field in fields(kind)]
+    values: dict[str, object] = {}
+    if number := next((name for name in names if name in _NUMBERS), None):
+        values[number] = _number(where, number, words.pop(0) if words else "nothing")
+    for word in words:
+        name, value = _option(where, word, names)
+        if name in values:
+            raise LabmillError(f"{where}: {name} is given twice")
+        values[name] = value
+    return kind(**values)
+
+
+def _number(where: str, name: str, word: str) -> int | float:
+    try:
+        value = float(word) if name == "probability" else int(word)
+    except ValueError:
+        value = -1
+    if not (0 <= value < 1 if name == "probability" else value >= 1):
+        allowed = "0 up to 1" if name == "probability" else "a whole number from 1"
+        raise LabmillError(f"{where}: {name} is {word}; allowed: {allowed}")
+    return value
+
+
+def _option(where: str, word: str, names: list[str]) -> tuple[str, object]:
+    """The field that a word sets, and its value."""
+    options: dict[str, tuple[str, object]] = {}
+    if "norm" in names:
+        options |= {"bn": ("norm", True), "nobn": ("norm", False)}
+    if "activation" in names:
+        options |= {name: ("activation", name) for name in ACTIVATIONS}
+    letters = {letter: name for letter, name in _LETTERS.items() if name in names}
+    if match := re.fullmatch(r"([a-z])(\d+)", word):
+        letter, number = match[1], int(match[2])
+        if letter in letters and (number >= 1 or letter == "p"):
+            return letters[letter], number
+    if word in options:
+        return options[word]
+    allowed = [*options, *(f"{letter}<number>" for letter in letters)]
+    raise LabmillError(f"{where}: unknown option {word!r}; {suggest(word, allowed)}")
+
+
+def text(layer: Layer) -> str:
+    """The shortest line that parses to `layer`."""
+    words = [layer.operation]
+    letter_of = {name: letter for letter, name in _LETTERS.items()}
+    for field in fields(layer):
+        value = getattr(layer, field.name)
+        if field.name in _NUMBERS:
+            words.append(f"{value:g}" if isinstance(value, float) else str(value))
+        elif value == field.default:
+            continue
+        elif field.name in letter_of:
+            words.append(f"{letter_of[field.name]}{value}")
+        elif field.name == "norm":
+            words.append("bn" if value else "nobn")
+        else:
+            words.append(str(value))
+    return " ".join(words)
+
+
+def shapes(
+    layers: Sequence[Layer], *, in_channels: int, image_size: int
+) -> list[Shape]:
+    """Shapes of one image: before the first layer, then after each layer.
+
+    Raises LabmillError where a layer cannot follow the one before it, or where the
+    network does not end flat.
+    """
+    found: list[Shape] = [(in_channels, image_size, image_size)]
+    for index, layer in enumerate(layers):
+        where = f"layers[{index}]: {text(layer)!r} after {_say(found[-1])}"
+        found.append(_after(where, layer, found[-1]))
+    if len(found[-1]) != 1:
+        raise LabmillError(
+            f"layers: the last shape is {_say(found[-1])}; "
+            "end with 'flatten' or 'linear'"
+        )
+    return found
+
+
+def _after(where: str, layer: Layer, shape: Shape) -> Shape:
+    flat = len(shape) == 1
+    if isinstance(layer, Dropout):
+        return shape
+    if isinstance(layer, Linear):
+        if not flat:
+            raise LabmillError(f"{where}: put 'flatten' before it")
+        return (layer.width,)
+    if flat:
+        raise LabmillError(f"{where}: the network is flat already")
+    channels, size, _ = shape
+    if isinstance(layer, Flatten):
+        return (channels * size * size,)
+    if isinstance(layer, AdaptivePool):
+        return (channels, layer.size, layer.size)
+    if isinstance(layer, MaxPool):
+        stride = layer.stride or layer.kernel
+        if layer.padding > layer.kernel // 2:
+            raise LabmillError(f"{where}: p is at most half of k")
+        size = (size + 2 * layer.padding - layer.kernel) // stride + 1
+    elif isinstance(layer, Convolution):
+        if channels % layer.groups or layer.width % layer.groups:
+            raise LabmillError(
+                f"{where}: g must divide both {channels} and {layer.width}"
+            )
+        size = (size + 2 * layer.border - layer.kernel) // layer.stride + 1
+        channels = layer.width
+    if size < 1:
+        raise LabmillError(f"{where}: nothing is left of the image")
+    return (channels, size, size)
+
+
+def _say(shape: Shape) -> str:
+    return "×".join(map(str, shape))

@@ -1,0 +1,81 @@
+"""Two convolutions and a dense layer, every number an argument: a net to search over.
+
+No pooling and no padding: with 28×28 images and 3×3 kernels the dense layer reads
+24×24 positions.
+"""
+
+from typing import Literal
+
+from torch import nn
+
+from labmill.models.layers import FeedForward, output_width
+
+CHANNELS_LAST = True
+
+REQUIRES = {
+    "kernel2": ("kernel1 + kernel2 - 2 < image_size", "must fit what kernel1 leaves"),
+}
+
+
+class TwoConv(FeedForward):
+    def arguments(self) -> dict[str, object]:
+        first, second, _, dense = self.layers
+        return {
+            "num_classes": self.head.out_features,
+            "image_size": self.image_size,
+            "in_channels": self.in_channels,
+            "kernel1": self.lines[0].kernel,
+            "kernel2": self.lines[1].kernel,
+            "filters1": output_width(first),
+            "filters2": output_width(second),
+            "dense": output_width(dense),
+            "activation": self.activation,
+        }
+
+
+def build(
+    *,
+    num_classes: int,
+    image_size: int,
+    in_channels: int = 3,
+    kernel1: int = 3,
+    kernel2: int = 3,
+    filters1: int = 16,
+    filters2: int = 16,
+    dense: int = 100,
+    activation: Literal["relu", "tanh", "gelu", "silu", "sigmoid", "none"] = "relu",
+    init: Literal[
+        "pytorch",
+        "xavier_uniform",
+        "xavier_normal",
+        "kaiming_uniform",
+        "kaiming_normal",
+    ] = "xavier_uniform",
+) -> nn.Module:
+    """Convolution, convolution, dense layer, head.
+
+    Args:
+        num_classes: outputs of the head.
+        image_size: height and width of the images, in pixels.
+        in_channels: 1 for grey, 3 for colour.
+        kernel1: kernel of the first convolution.
+        kernel2: kernel of the second convolution.
+        filters1: channels of the first convolution.
+        filters2: channels of the second convolution.
+        dense: neurons of the dense layer.
+        activation: after both convolutions and the dense layer.
+        init: how weights are drawn; all but `pytorch` set biases to zero.
+    """
+    return TwoConv(
+        [
+            f"conv {filters1} k{kernel1} p0",
+            f"conv {filters2} k{kernel2} p0",
+            "flatten",
+            f"linear {dense}",
+        ],
+        num_classes=num_classes,
+        image_size=image_size,
+        in_channels=in_channels,
+        activation=activation,
+        init=init,
+    )
