@@ -1,0 +1,291 @@
+"""Vision transformer (Dosovitskiy et al., 2021, arXiv:2010.11929).
+
+Differs: every choice is an argument. Patches may overlap; positions, activation, place
+of the norm and of the class token are free; `headwise` projections stay inside a head's
+slice and have no output projection; a decoder may read the encoded patches. No
+pretrained weights.
+"""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from labmill.models.attention import DecoderBlock, EncoderBlock, sinusoidal_table
+
+REQUIRES = {
+    "patch": ("1 <= patch and patch <= image_size", "must fit into the image"),
+    "stride": (
+        "stride == None or (1 <= stride and stride <= patch)",
+        "must lie between 1 and patch: a larger stride would skip pixels",
+    ),
+    "heads": ("heads >= 1 and dim % heads == 0", "must divide dim"),
+    "decoder_heads": (
+        "decoder_heads == None or (decoder_heads >= 1 and dim % decoder_heads == 0)",
+        "must divide dim",
+    ),
+    "positions": (
+        "positions != 'sinusoidal_2d' or dim % 4 == 0",
+        "sinusoidal_2d needs dim divisible by 4: sine and cosine of rows and columns",
+    ),
+    "class_token_layer": (
+        "0 <= class_token_layer and class_token_layer <= depth",
+        "must lie between 0 and depth",
+    ),
+    "read_out": (
+        "read_out == None or (0 <= read_out and read_out <= depth and "
+        "(class_token != 'inserted' or class_token_layer <= read_out))",
+        "must lie between 0 and depth, and not before class_token_layer",
+    ),
+    "mlp_widths": (
+        "mlp_widths == None or len(mlp_widths) == depth + decoder_depth",
+        "must have one entry per encoder block, then one per decoder block",
+    ),
+    "dropout": ("0 <= dropout and dropout < 1", "must be at least 0 and below 1"),
+}
+
+
+class PatchEmbedding(nn.Module):
+    """Patches of an image, row by row, each mapped linearly to `dim` features.
+
+    Zeros are added around the image until the patches, `stride` apart, see all of it.
+    """
+
+    def __init__(
+        self, image_size: int, in_channels: int, patch: int, stride: int, dim: int
+    ):
+        super().__init__()
+        self.side = math.ceil((image_size - patch) / stride) + 1
+        missing = (self.side - 1) * stride + patch - image_size
+        self.padding = [missing // 2, missing - missing // 2] * 2
+        self.project = nn.Conv2d(in_channels, dim, patch, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) → (B, side², dim)."""
+        if any(self.padding):
+            x = F.pad(x, self.padding)
+        return self.project(x).flatten(2).transpose(1, 2)
+
+
+class ClassQueryHead(nn.Linear):
+    """One logit per query: (B, classes, dim) → (B, classes), weights per class."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x * self.weight).sum(-1) + self.bias
+
+
+def positions_2d(side: int, dim: int) -> Tensor:
+    """Half the features encode the row, half the column: (side², dim)."""
+    table = sinusoidal_table(side, dim // 2)
+    row = table[:, None].expand(side, side, -1)
+    column = table[None].expand(side, side, -1)
+    return torch.cat((row, column), dim=-1).flatten(0, 1)
+
+
+class VisionTransformer(nn.Module):
+    """Encoder over patches, and optionally a decoder that reads them; see `build`."""
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        embedding: PatchEmbedding,
+        encoder: list[EncoderBlock],
+        decoder: list[DecoderBlock],
+        dim: int,
+        positions: str,
+        token_layer: int | None,
+        read_out: int,
+        class_queries: bool,
+        final_norm: bool,
+        dropout: float,
+        softmax_output: bool,
+    ):
+        super().__init__()
+        self.embedding = embedding
+        self.encoder = nn.ModuleList(encoder)
+        self.decoder = nn.ModuleList(decoder)
+        self.token_layer, self.read_out = token_layer, read_out
+        self.class_queries, self.softmax_output = class_queries, softmax_output
+        self.class_token = None
+        if token_layer is not None:
+            self.class_token = nn.Parameter(0.02 * torch.randn(1, 1, dim))
+        self._make_positions(positions, dim)
+        self.dropout = nn.Dropout(dropout)
+        self.norm = nn.LayerNorm(dim) if final_norm else nn.Identity()
+        self.dim = dim
+        self.reset_head(num_classes)
+
+    def _make_positions(self, positions: str, dim: int) -> None:
+        """A row per patch, and one for a class token that is there from the start."""
+        side, first = self.embedding.side, int(self.token_layer == 0)
+        tokens = side**2 + first
+        if positions == "learnable":
+            self.positions = nn.Parameter(0.02 * torch.randn(tokens, dim))
+            return
+        table = None
+        if positions == "sinusoidal":
+            table = sinusoidal_table(tokens, dim)
+        elif positions == "sinusoidal_2d":
+            table = F.pad(positions_2d(side, dim), (0, 0, first, 0))
+        self.register_buffer("positions", table, persistent=False)
+
+    def reset_head(self, num_classes: int) -> None:
+        """Replace the head (and the class queries) by new ones for `num_classes`."""
+        like = next(self.parameters())
+        head = ClassQueryHead if self.class_queries else nn.Linear
+        self.head = head(self.dim, num_classes).to(like)
+        self.queries = None
+        if self.class_queries:
+            queries = 0.02 * torch.randn(1, num_classes, self.dim)
+            self.queries = nn.Parameter(queries.to(like))
+
+    def positions_table(self) -> Tensor | None:
+        """The rows added to the patches, (side², dim), without the class token's."""
+        first = int(self.token_layer == 0)
+        return None if self.positions is None else self.positions[first:].detach()
+
+    def _with_token(self, x: Tensor) -> Tensor:
+        return torch.cat((self.class_token.expand(x.shape[0], -1, -1), x), dim=1)
+
+    def _embed(self, x: Tensor) -> Tensor:
+        """Images → tokens before the first block."""
+        x = self.embedding(x)
+        if self.token_layer == 0:
+            x = self._with_token(x)
+        if self.positions is not None:
+            x = x + self.positions
+        return self.dropout(x)
+
+    def _inputs_of(self, x: Tensor, layers: int) -> list[Tensor]:
+        """What enters each of the first `layers` blocks, and what leaves the last."""
+        x = self._embed(x)
+        inputs = [x]
+        for layer, block in enumerate(self.encoder[:layers], start=1):
+            x = block(x)
+            if layer == self.token_layer:
+                x = self._with_token(x)
+            inputs.append(x)
+        return inputs
+
+    def hidden_states(self, x: Tensor) -> list[Tensor]:
+        """Tokens before the first encoder block and after each: depth + 1 tensors.
+
+        Each (B, tokens, dim); the class token, where there is one, comes first, and
+        after layer k > 0 only in those from entry k on.
+        """
+        return self._inputs_of(x, len(self.encoder))
+
+    def attention_maps(self, x: Tensor) -> Tensor:
+        """Attention weights of every encoder block, (depth, B, heads, T, T).
+
+        Rows and columns of a class token that has not been inserted yet are zero.
+        """
+        tokens = self.hidden_states(x)
+        maps = [
+            block.attention_map(entering)
+            for block, entering in zip(self.encoder, tokens, strict=False)
+        ]
+        most = maps[-1].shape[-1]
+        return torch.stack([F.pad(m, (most - m.shape[-1], 0) * 2) for m in maps])
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Images (B, C, H, W) → what the head reads, (B, dim).
+
+        With class queries (B, classes, dim).
+        """
+        x = self._inputs_of(x, self.read_out)[-1]
+        if self.token_layer is None:
+            patches, read = x, x.mean(1, keepdim=True)
+        elif self.token_layer > self.read_out:
+            patches, read = x, self.class_token.expand(x.shape[0], -1, -1)
+        else:
+            patches, read = x[:, 1:], x[:, :1]
+        if self.queries is not None:
+            read = read + self.queries
+        for block in self.decoder:
+            read = block(read, patches)
+        read = self.norm(read)
+        return read if self.class_queries else read.squeeze(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (B, C, H, W) → logits (B, classes), or their softmax if asked."""
+        logits = self.head(self.forward_features(x))
+        return logits.softmax(-1) if self.softmax_output else logits
+
+
+def build(
+    *,
+    num_classes: int,
+    image_size: int,
+    in_channels: int = 3,
+    patch: int = 4,
+    stride: int | None = None,
+    dim: int = 32,
+    depth: int = 6,
+    heads: int = 4,
+    mlp_ratio: float = 4.0,
+    mlp_widths: list[int] | None = None,
+    positions: Literal[
+        "sinusoidal", "sinusoidal_2d", "learnable", "none"
+    ] = "learnable",
+    activation: Literal["relu", "tanh", "gelu"] = "gelu",
+    projections: Literal["headwise", "joint"] = "joint",
+    norm: Literal["pre", "post"] = "pre",
+    final_norm: bool = True,
+    dropout: float = 0.0,
+    class_token: Literal["start", "inserted", "after", "mean"] = "start",
+    class_token_layer: int = 0,
+    read_out: int | None = None,
+    decoder_depth: int = 0,
+    decoder_heads: int | None = None,
+    queries: Literal["class_token", "classes"] = "class_token",
+    softmax_output: bool = False,
+) -> nn.Module:
+    """A vision transformer for square images of `image_size` pixels.
+
+    patch, stride: side of a patch and distance between patches in pixels; None: no
+        overlap.
+    mlp_widths: hidden features of each MLP (encoder, then decoder) in place of
+        `mlp_ratio * dim`; what pruning changes.
+    positions: 1-D sinusoidal over the token sequence, 2-D over rows and columns,
+        learnable, or none.
+    projections: `joint` as in arXiv:1706.03762, or `headwise`.
+    final_norm: layer norm before the head, as pre-norm networks have it.
+    class_token: there from the start; inserted after layer `class_token_layer`; joined
+        after all layers, so that it sees nothing; or in its place the patches' mean.
+    read_out: encoder layer whose output is read (0: the embedding); None: the last.
+    decoder_depth: blocks of self-attention, cross-attention to the encoded patches and
+        MLP through which the class token (or mean) goes after the encoder. With queries
+        `classes` it is added to one learnable query per class, and each class's logit
+        is read from its own query.
+    softmax_output: return probabilities in place of logits, a defect kept so that
+        published figures can be reproduced.
+    """
+    block = {
+        "projections": projections,
+        "activation": activation,
+        "norm": norm,
+        "dropout": dropout,
+    }
+    widths = mlp_widths or [round(mlp_ratio * dim)] * (depth + decoder_depth)
+    token_layers = {"start": 0, "inserted": class_token_layer, "after": depth + 1}
+    return VisionTransformer(
+        num_classes=num_classes,
+        embedding=PatchEmbedding(image_size, in_channels, patch, stride or patch, dim),
+        encoder=[EncoderBlock(dim, heads, hidden=w, **block) for w in widths[:depth]],
+        decoder=[
+            DecoderBlock(dim, decoder_heads or heads, hidden=w, **block)
+            for w in widths[depth:]
+        ],
+        dim=dim,
+        positions=positions,
+        token_layer=token_layers.get(class_token),
+        read_out=depth if read_out is None else read_out,
+        class_queries=queries == "classes",
+        final_norm=final_norm,
+        dropout=dropout,
+        softmax_output=softmax_output,
+    )
