@@ -50,6 +50,7 @@ class Classifier(nn.Module):
     """
 
     head: nn.Linear
+    image_size: int
     softmax_output = False
 
     def forward_features(self, x: Tensor) -> Tensor:
