@@ -19,18 +19,6 @@ Projections = Literal["headwise", "joint"]
 Norm = Literal["pre", "post"]
 
 
-def sinusoidal_table(length: int, dim: int) -> Tensor:
-    """Sine in the even features, cosine in the odd ones, float32 (length, dim).
-
-    Feature j of position t is sin or cos of t / 10000^(2⌊j/2⌋ / dim)
-    (arXiv:1706.03762, section 3.5).
-    """
-    position = torch.arange(length, dtype=torch.float64)[:, None]
-    feature = torch.arange(dim)
-    angle = position / 10_000 ** (2 * (feature // 2) / dim).to(torch.float64)
-    return torch.where(feature % 2 == 0, angle.sin(), angle.cos()).float()
-
-
 class JointProjection(nn.Module):
     """`parts` linear maps dim → dim as one matrix; every head sees all features."""
 
@@ -232,7 +220,41 @@ class DecoderBlock(Block):
         memory_mask: Tensor | None = None,
     ) -> Tensor:
         """x (B, T, dim) attends to itself, then to memory (B, S, dim)."""
-        seen = self.cross.project_memory(memory)
         x = self.residual(x, 0, lambda y: self.attention(y, mask=mask, causal=causal))
-        x = self.residual(x, 1, lambda y: self.cross(y, seen, mask=memory_mask))
+        return self._read(x, self.cross.project_memory(memory), memory_mask)
+
+    def _read(
+        self, x: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor | None
+    ) -> Tensor:
+        x = self.residual(x, 1, lambda y: self.cross(y, memory, mask=mask))
         return self.residual(x, 2, self.mlp)
+
+    def start(self, memory: Tensor) -> Cache:
+        """An empty cache for decoding against memory (B, S, dim)."""
+        return Cache(self.cross.project_memory(memory))
+
+    def step(
+        self, x: Tensor, cache: Cache, *, memory_mask: Tensor | None = None
+    ) -> Tensor:
+        """The next position, (B, 1, dim): sees all that went through `cache` before."""
+
+        def attend(y: Tensor) -> Tensor:
+            query, key, value = self.attention.project(y)
+            return self.attention.attend(query, *cache.extend(key, value))
+
+        return self._read(self.residual(x, 0, attend), cache.memory, memory_mask)
+
+    def attention_maps(
+        self,
+        x: Tensor,
+        memory: Tensor,
+        *,
+        mask: Tensor | None = None,
+        causal: bool = False,
+        memory_mask: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Weights of self- (B, H, T, T) and cross-attention (B, H, T, S)."""
+        own = self.attention.maps(self.before(x, 0), mask=mask, causal=causal)
+        x = self.residual(x, 0, lambda y: self.attention(y, mask=mask, causal=causal))
+        seen = self.cross.project_memory(memory)
+        return own, self.cross.maps(self.before(x, 1), seen, mask=memory_mask)

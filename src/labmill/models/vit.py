@@ -6,24 +6,29 @@ slice and have no output projection; a decoder may read the encoded patches. No
 pretrained weights.
 """
 
-import math
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from labmill.models.attention import DecoderBlock, EncoderBlock, sinusoidal_table
+from labmill.models.attention import DecoderBlock, EncoderBlock
+from labmill.models.embedding import (
+    PatchEmbedding,
+    sinusoidal_table,
+    sinusoidal_table_2d,
+)
 
 REQUIRES = {
-    "patch": ("1 <= patch and patch <= image_size", "must fit into the image"),
+    "patch": ("1 <= patch <= image_size", "must fit into the image"),
     "stride": (
-        "stride == None or (1 <= stride and stride <= patch)",
+        "stride is None or 1 <= stride <= patch",
         "must lie between 1 and patch: a larger stride would skip pixels",
     ),
+    "depth": ("depth >= 1", "must be at least 1"),
     "heads": ("heads >= 1 and dim % heads == 0", "must divide dim"),
     "decoder_heads": (
-        "decoder_heads == None or (decoder_heads >= 1 and dim % decoder_heads == 0)",
+        "decoder_heads is None or (decoder_heads >= 1 and dim % decoder_heads == 0)",
         "must divide dim",
     ),
     "positions": (
@@ -31,42 +36,25 @@ REQUIRES = {
         "sinusoidal_2d needs dim divisible by 4: sine and cosine of rows and columns",
     ),
     "class_token_layer": (
-        "0 <= class_token_layer and class_token_layer <= depth",
-        "must lie between 0 and depth",
+        "0 <= class_token_layer <= depth if class_token == 'inserted' "
+        "else class_token_layer == 0",
+        "is for class_token: inserted, and lies between 0 and depth",
     ),
     "read_out": (
-        "read_out == None or (0 <= read_out and read_out <= depth and "
+        "read_out is None or (0 <= read_out <= depth and "
         "(class_token != 'inserted' or class_token_layer <= read_out))",
         "must lie between 0 and depth, and not before class_token_layer",
     ),
+    "queries": (
+        "queries == 'class_token' or decoder_depth >= 1",
+        "classes needs decoder_depth of at least 1",
+    ),
     "mlp_widths": (
-        "mlp_widths == None or len(mlp_widths) == depth + decoder_depth",
+        "mlp_widths is None or len(mlp_widths) == depth + decoder_depth",
         "must have one entry per encoder block, then one per decoder block",
     ),
-    "dropout": ("0 <= dropout and dropout < 1", "must be at least 0 and below 1"),
+    "dropout": ("0 <= dropout < 1", "must be at least 0 and below 1"),
 }
-
-
-class PatchEmbedding(nn.Module):
-    """Patches of an image, row by row, each mapped linearly to `dim` features.
-
-    Zeros are added around the image until the patches, `stride` apart, see all of it.
-    """
-
-    def __init__(
-        self, image_size: int, in_channels: int, patch: int, stride: int, dim: int
-    ):
-        super().__init__()
-        self.side = math.ceil((image_size - patch) / stride) + 1
-        missing = (self.side - 1) * stride + patch - image_size
-        self.padding = [missing // 2, missing - missing // 2] * 2
-        self.project = nn.Conv2d(in_channels, dim, patch, stride)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) → (B, side², dim)."""
-        if any(self.padding):
-            x = F.pad(x, self.padding)
-        return self.project(x).flatten(2).transpose(1, 2)
 
 
 class ClassQueryHead(nn.Linear):
@@ -74,14 +62,6 @@ class ClassQueryHead(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         return (x * self.weight).sum(-1) + self.bias
-
-
-def positions_2d(side: int, dim: int) -> Tensor:
-    """Half the features encode the row, half the column: (side², dim)."""
-    table = sinusoidal_table(side, dim // 2)
-    row = table[:, None].expand(side, side, -1)
-    column = table[None].expand(side, side, -1)
-    return torch.cat((row, column), dim=-1).flatten(0, 1)
 
 
 class VisionTransformer(nn.Module):
@@ -102,8 +82,10 @@ class VisionTransformer(nn.Module):
         final_norm: bool,
         dropout: float,
         softmax_output: bool,
+        arguments: dict[str, object],
     ):
         super().__init__()
+        self._arguments = arguments
         self.embedding = embedding
         self.encoder = nn.ModuleList(encoder)
         self.decoder = nn.ModuleList(decoder)
@@ -129,7 +111,7 @@ class VisionTransformer(nn.Module):
         if positions == "sinusoidal":
             table = sinusoidal_table(tokens, dim)
         elif positions == "sinusoidal_2d":
-            table = F.pad(positions_2d(side, dim), (0, 0, first, 0))
+            table = F.pad(sinusoidal_table_2d(side, dim), (0, 0, first, 0))
         self.register_buffer("positions", table, persistent=False)
 
     def reset_head(self, num_classes: int) -> None:
@@ -141,6 +123,14 @@ class VisionTransformer(nn.Module):
         if self.class_queries:
             queries = 0.02 * torch.randn(1, num_classes, self.dim)
             self.queries = nn.Parameter(queries.to(like))
+
+    def arguments(self) -> dict[str, object]:
+        """Arguments with which `build` makes a net of this one's present shapes."""
+        blocks = [*self.encoder, *self.decoder]
+        return self._arguments | {
+            "num_classes": self.head.out_features,
+            "mlp_widths": [block.mlp[0].out_features for block in blocks],
+        }
 
     def positions_table(self) -> Tensor | None:
         """The rows added to the patches, (side², dim), without the class token's."""
@@ -184,18 +174,22 @@ class VisionTransformer(nn.Module):
         Rows and columns of a class token that has not been inserted yet are zero.
         """
         tokens = self.hidden_states(x)
-        maps = [
-            block.attention_map(entering)
-            for block, entering in zip(self.encoder, tokens, strict=False)
-        ]
+        pairs = zip(self.encoder, tokens, strict=False)
+        maps = [block.attention_map(x) for block, x in pairs]
         most = maps[-1].shape[-1]
         return torch.stack([F.pad(m, (most - m.shape[-1], 0) * 2) for m in maps])
 
-    def forward_features(self, x: Tensor) -> Tensor:
-        """Images (B, C, H, W) → what the head reads, (B, dim).
+    def cross_attention_maps(self, x: Tensor) -> Tensor:
+        """What the decoder looks at, (decoder_depth, B, heads, queries, side²)."""
+        patches, read = self._encode(x)
+        maps = []
+        for block in self.decoder:
+            maps.append(block.attention_maps(read, patches)[1])
+            read = block(read, patches)
+        return torch.stack(maps)
 
-        With class queries (B, classes, dim).
-        """
+    def _encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Images → patches, and the token or tokens that the head is to read."""
         x = self._inputs_of(x, self.read_out)[-1]
         if self.token_layer is None:
             patches, read = x, x.mean(1, keepdim=True)
@@ -205,6 +199,14 @@ class VisionTransformer(nn.Module):
             patches, read = x[:, 1:], x[:, :1]
         if self.queries is not None:
             read = read + self.queries
+        return patches, read
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Images (B, C, H, W) → what the head reads, (B, dim).
+
+        With class queries (B, classes, dim).
+        """
+        patches, read = self._encode(x)
         for block in self.decoder:
             read = block(read, patches)
         read = self.norm(read)
@@ -264,6 +266,7 @@ def build(
     softmax_output: return probabilities in place of logits, a defect kept so that
         published figures can be reproduced.
     """
+    arguments = dict(locals())
     block = {
         "projections": projections,
         "activation": activation,
@@ -288,4 +291,5 @@ def build(
         final_norm=final_norm,
         dropout=dropout,
         softmax_output=softmax_output,
+        arguments=arguments,
     )

@@ -1,0 +1,244 @@
+"""Encoder–decoder transformer for sequences of tokens (Vaswani et al., 2017,
+arXiv:1706.03762): sinusoidal positions, post-norm, ReLU feed-forward.
+
+Differs: one table embeds source and target, the output layer has weights of its own,
+and there is one layer of each kind unless asked otherwise.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from labmill.models.attention import DecoderBlock, EncoderBlock, causal_mask
+from labmill.models.embedding import sinusoidal_table
+
+KIND = "sequence"  # token sequences in, logits per target position out
+
+REQUIRES = {
+    "heads": ("heads >= 1 and dim % heads == 0", "must divide dim"),
+    "encoder_layers": ("encoder_layers >= 1", "must be at least 1"),
+    "decoder_layers": ("decoder_layers >= 1", "must be at least 1"),
+    "max_length": (
+        "max_length is None or max_length >= image_size",
+        "must not be shorter than the sequences",
+    ),
+    "dropout": ("0 <= dropout < 1", "must be at least 0 and below 1"),
+}
+
+
+def visible(padding: Tensor | None) -> Tensor | None:
+    """Padding (B, S), True where padded → attention mask (B, 1, 1, S)."""
+    return None if padding is None else ~padding[:, None, None]
+
+
+class Transformer(nn.Module):
+    """Source tokens → logits of the target tokens; see `build`.
+
+    Tokens are int64 in 0..vocabulary-1. Paddings are boolean, True where padded; no
+    sequence may be padded as a whole.
+    """
+
+    def __init__(
+        self,
+        *,
+        vocabulary: int,
+        length: int,
+        dim: int,
+        heads: int,
+        hidden: int,
+        encoder_layers: int,
+        decoder_layers: int,
+        dropout: float,
+    ):
+        super().__init__()
+        block = {
+            "dim": dim,
+            "heads": heads,
+            "hidden": hidden,
+            "projections": "joint",
+            "activation": "relu",
+            "norm": "post",
+            "dropout": dropout,
+        }
+        self.start_token = vocabulary
+        self.embedding = nn.Embedding(vocabulary + 1, dim)
+        nn.init.normal_(self.embedding.weight, std=dim**-0.5)
+        table = sinusoidal_table(length, dim)
+        self.register_buffer("positions", table, persistent=False)
+        self.dropout = nn.Dropout(dropout)
+        self.encoder = nn.ModuleList(
+            EncoderBlock(**block) for _ in range(encoder_layers)
+        )
+        self.decoder = nn.ModuleList(
+            DecoderBlock(**block) for _ in range(decoder_layers)
+        )
+        self.head = nn.Linear(dim, vocabulary)
+
+    def reset_head(self, num_classes: int) -> None:
+        """A fresh output layer for `num_classes` target tokens."""
+        self.head = nn.Linear(self.head.in_features, num_classes).to(self.head.weight)
+
+    def embed(self, tokens: Tensor, first: int = 0) -> Tensor:
+        """(B, T) → √dim · embedding + position, (B, T, dim); positions from `first`."""
+        x = self.embedding(tokens) * math.sqrt(self.embedding.embedding_dim)
+        return self.dropout(x + self.positions[first : first + tokens.shape[1]])
+
+    def shift(self, target: Tensor) -> Tensor:
+        """What the decoder is given to predict `target`: start token, all but last."""
+        return F.pad(target[:, :-1], (1, 0), value=self.start_token)
+
+    def encode(self, source: Tensor, source_padding: Tensor | None = None) -> Tensor:
+        """Source tokens (B, S) → memory (B, S, dim)."""
+        x = self.embed(source)
+        for block in self.encoder:
+            x = block(x, mask=visible(source_padding))
+        return x
+
+    def _masks(
+        self,
+        length: int,
+        device: torch.device,
+        source_padding: Tensor | None,
+        target_padding: Tensor | None,
+    ) -> dict[str, Tensor | bool | None]:
+        """The decoder's mask arguments; the causal mask alone needs no tensor."""
+        masks = {"causal": True, "memory_mask": visible(source_padding)}
+        if target_padding is not None:
+            seen = visible(F.pad(target_padding[:, :-1], (1, 0), value=False))
+            masks |= {"causal": False, "mask": seen & causal_mask(length, device)}
+        return masks
+
+    def forward_features(
+        self,
+        source: Tensor,
+        target: Tensor,
+        *,
+        source_padding: Tensor | None = None,
+        target_padding: Tensor | None = None,
+    ) -> Tensor:
+        """What the head reads to predict each target token, (B, T, dim)."""
+        memory = self.encode(source, source_padding)
+        masks = self._masks(
+            target.shape[1], target.device, source_padding, target_padding
+        )
+        x = self.embed(self.shift(target))
+        for block in self.decoder:
+            x = block(x, memory, **masks)
+        return x
+
+    def forward(
+        self,
+        source: Tensor,
+        target: Tensor,
+        *,
+        source_padding: Tensor | None = None,
+        target_padding: Tensor | None = None,
+    ) -> Tensor:
+        """Source (B, S), target (B, T) → logits (B, T, vocabulary).
+
+        Those at position t see the source and the target before t (teacher forcing):
+        the loss compares them with `target` itself.
+        """
+        features = self.forward_features(
+            source,
+            target,
+            source_padding=source_padding,
+            target_padding=target_padding,
+        )
+        return self.head(features)
+
+    @torch.no_grad()
+    def greedy(
+        self,
+        source: Tensor,
+        length: int,
+        *,
+        cached: bool = True,
+        source_padding: Tensor | None = None,
+    ) -> Tensor:
+        """The most likely token, `length` times: int64 (B, length).
+
+        `cached` keeps keys and values of earlier positions in place of decoding the
+        whole prefix again.
+        """
+        memory = self.encode(source, source_padding)
+        mask = visible(source_padding)
+        caches = [block.start(memory) for block in self.decoder]
+        tokens = source.new_full((source.shape[0], 1), self.start_token)
+        for position in range(length):
+            if cached:
+                x = self.embed(tokens[:, -1:], position)
+                for block, cache in zip(self.decoder, caches, strict=True):
+                    x = block.step(x, cache, memory_mask=mask)
+            else:
+                x = self.embed(tokens)
+                for block in self.decoder:
+                    x = block(x, memory, causal=True, memory_mask=mask)
+            best = self.head(x[:, -1:]).argmax(-1)
+            tokens = torch.cat((tokens, best), dim=1)
+        return tokens[:, 1:]
+
+    def attention_maps(
+        self,
+        source: Tensor,
+        target: Tensor,
+        *,
+        source_padding: Tensor | None = None,
+        target_padding: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Attention weights per layer, for figures.
+
+        `encoder` (layers, B, heads, S, S), `decoder` (layers, B, heads, T, T), `cross`
+        (layers, B, heads, T, S). Row t of the last two predicts target token t.
+        """
+        maps = {"encoder": [], "decoder": [], "cross": []}
+        x = self.embed(source)
+        for block in self.encoder:
+            mask = visible(source_padding)
+            maps["encoder"].append(block.attention_map(x, mask=mask))
+            x = block(x, mask=mask)
+        memory, x = x, self.embed(self.shift(target))
+        masks = self._masks(
+            target.shape[1], target.device, source_padding, target_padding
+        )
+        for block in self.decoder:
+            own, cross = block.attention_maps(x, memory, **masks)
+            maps["decoder"].append(own)
+            maps["cross"].append(cross)
+            x = block(x, memory, **masks)
+        return {name: torch.stack(layers) for name, layers in maps.items()}
+
+
+def build(
+    *,
+    num_classes: int,
+    image_size: int,
+    in_channels: int = 1,
+    dim: int = 256,
+    heads: int = 8,
+    ffn: int = 1024,
+    encoder_layers: int = 1,
+    decoder_layers: int = 1,
+    max_length: int | None = None,
+    dropout: float = 0.0,
+) -> nn.Module:
+    """A sequence model: forward(source, target) on int64 tokens, not images.
+
+    num_classes: size of the vocabulary; the start token comes on top of it.
+    image_size: length of the sequences.
+    in_channels: 1; a sequence has one token per position.
+    ffn: hidden features of the feed-forward part.
+    max_length: positions kept, for decoding longer sequences; None: `image_size`.
+    """
+    return Transformer(
+        vocabulary=num_classes,
+        length=max_length or image_size,
+        dim=dim,
+        heads=heads,
+        hidden=ffn,
+        encoder_layers=encoder_layers,
+        decoder_layers=decoder_layers,
+        dropout=dropout,
+    )
