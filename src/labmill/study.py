@@ -497,8 +497,10 @@ class Run(Section):
     variant: str
     seed: int
     task: Literal["classification", "rotation"] = "classification"
+    images: Literal["train", "unlabelled"] = "train"
     model: Model
     training: Training
     normalisation: Literal["dataset", "half", "none"] | MeanStd = "dataset"
     start: Start | None = None
+    fixed: tuple[str, ...] = ()
     test_flip: bool = False

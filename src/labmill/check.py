@@ -1,0 +1,198 @@
+"""What a study's settings mean: names that exist, arguments that fit together."""
+
+import importlib
+from typing import Any
+
+from labmill import registry
+from labmill.data.classes import resolve
+from labmill.errors import LabmillError, suggest
+from labmill.loading import check_type
+from labmill.reading import Path_, Source
+from labmill.study import Data, Model, Study
+
+# All that a condition in a model's REQUIRES may call.
+FUNCTIONS = {f.__name__: f for f in (len, min, max, all, any, sum, abs, isinstance)}
+FUNCTIONS |= {"int": int, "list": list}
+
+
+def fail(source: Source, message: str, *places: Path_) -> None:
+    """Raise with file, line and key of the first place that stands in the file."""
+    raise LabmillError(f"{source.where(*places)}: {message}")
+
+
+def check_data(data: Data, source: Source) -> dict[str, Any]:
+    """Check dataset, arguments and classes; return what models need to know of them.
+
+    Returns:
+        `num_classes`, `image_size`, `in_channels`; None where only the images can tell.
+    """
+    if data.dataset not in registry.names("data"):
+        known = suggest(data.dataset, registry.names("data"))
+        fail(source, f"found {data.dataset!r}; {known}", ("data", "dataset"))
+    at = ("data", "arguments")
+    check_arguments("data", data.dataset, data.arguments, source, at)
+    classes = registry.constant("data", data.dataset, "CLASSES")
+    kept = len(classes) if classes else None
+    if classes and (data.classes is not None or data.roll_number is not None):
+        key = "classes" if data.classes is not None else "roll_number"
+        try:
+            kept = len(resolve(tuple(classes), data.classes, data.roll_number))
+        except LabmillError as error:
+            fail(source, str(error), ("data", key))
+    elif data.classes is not None:
+        kept = len(data.classes)
+    defaults = {a.name: a.default for a in registry.arguments("data", data.dataset)}
+    given = {**defaults, **data.arguments}
+    size = registry.constant("data", data.dataset, "IMAGE_SIZE")
+    channels = registry.constant("data", data.dataset, "CHANNELS")
+    return {
+        "num_classes": kept,
+        "image_size": size or given.get("image_size"),
+        "in_channels": channels or given.get("channels"),
+    }
+
+
+def check_arguments(
+    kind: str, name: str, given: dict[str, Any], source: Source, *at: Path_
+) -> None:
+    """Check names and types of arguments against the entry's signature."""
+    allowed = {a.name: a for a in registry.arguments(kind, name)}
+    for key, value in given.items():
+        places = [(*place, key) for place in at]
+        if (
+            key not in allowed
+            or key
+            in ("num_classes", "image_size", "in_channels")[
+                : 3 if kind == "models" else 0
+            ]
+        ):
+            own = [k for k in allowed if k not in ("num_classes", "in_channels")]
+            if kind == "models":
+                own = [k for k in own if k != "image_size"]
+            fail(source, f"unknown argument of {name}; {suggest(key, own)}", *places)
+        wrong = check_type(allowed[key].annotation, value)
+        if wrong:
+            fail(source, wrong, *places)
+    if kind == "data":
+        for argument in allowed.values():
+            if argument.required and argument.name not in given:
+                fail(
+                    source,
+                    f"missing; {name} needs {argument.name!r}",
+                    *[(*place, argument.name) for place in at],
+                )
+
+
+def check_model(
+    model: Model, facts: dict[str, Any], source: Source, *at: Path_
+) -> None:
+    """Check a resolved model: its name, arguments and the file's REQUIRES.
+
+    Args:
+        model: name and arguments.
+        facts: `num_classes`, `image_size`, `in_channels` of the study's images.
+        source: the study file, for messages.
+        at: key paths that the model may have come from, most specific first.
+    """
+    if model.name not in registry.names("models"):
+        known = suggest(model.name, registry.names("models"))
+        fail(source, f"found {model.name!r}; {known}", *[(*p, "name") for p in at])
+    check_arguments("models", model.name, model.arguments, source, *at)
+    signature = registry.arguments("models", model.name)
+    values = {a.name: a.default for a in signature} | model.arguments
+    values |= {key: value for key, value in facts.items() if key in values}
+    requires = registry.constant("models", model.name, "REQUIRES", {})
+    for key, (condition, sentence) in requires.items():
+        try:
+            fits = eval(condition, {"__builtins__": FUNCTIONS}, values)
+        except TypeError:
+            continue  # a fact that only the images can tell
+        except (ZeroDivisionError, ValueError):
+            fits = False
+        if not fits:
+            shown = ", ".join(
+                f"{name}={values[name]!r}"
+                for name in values
+                if name in condition_names(condition)
+            )
+            places = [(*place, key) for place in at]
+            fail(source, f"found {values.get(key)!r}; {sentence} ({shown})", *places)
+    check = registry.constant("models", model.name, "CHECK")
+    if check:
+        module, _, function = check.partition(":")
+        try:
+            getattr(importlib.import_module(module), function)(values)
+        except LabmillError as error:
+            fail(source, str(error), *at)
+
+
+def condition_names(condition: str) -> set[str]:
+    """Names that a condition reads."""
+    import ast
+
+    return {n.id for n in ast.walk(ast.parse(condition)) if isinstance(n, ast.Name)}
+
+
+def check_references(study: Study, source: Source) -> None:
+    """Every name that one section uses of another exists."""
+    tables = {
+        "variants": study.variants,
+        "pretexts": study.pretexts,
+        "search": study.search,
+    }
+
+    def exists(name: str, table: str, *at: Path_) -> None:
+        if name not in tables[table]:
+            what = {
+                "variants": "variant",
+                "pretexts": "pretext",
+                "search": "search stage",
+            }
+            fail(
+                source,
+                f"no {what[table]} {name!r}; {suggest(name, tables[table])}",
+                *at,
+            )
+
+    names = [*study.variants, *study.pretexts]
+    for name in study.pretexts:
+        if names.count(name) > 1:
+            fail(source, "a variant has that name too", ("pretexts", name))
+    for index, name in enumerate(study.run or ()):
+        exists(name, "variants", ("run", index), ("laptop", "run", index))
+    for name, variant in study.variants.items():
+        if variant.start:
+            at = ("variants", name, "start", "pretext")
+            exists(variant.start.pretext, "pretexts", at)
+        if variant.chosen:
+            at = ("variants", name, "chosen", "search")
+            exists(variant.chosen.search, "search", at)
+    for name, loop in study.pruning.items():
+        for index, variant in enumerate(loop.variants):
+            exists(variant, "variants", ("pruning", name, "variants", index))
+    for name, stage in study.search.items():
+        exists(stage.variant, "variants", ("search", name, "variant"))
+        for key in stage.matrix:
+            if key.split(".")[0] not in ("model", "training") or "." not in key:
+                fail(
+                    source,
+                    f"found {key!r}; a setting is written model.<argument> or "
+                    "training.<option>",
+                    ("search", name, "matrix", key),
+                )
+    for name, comparison in study.compare.items():
+        lengths = {level: len(v) for level, v in comparison.levels.items()}
+        if len(set(lengths.values())) > 1:
+            fail(
+                source,
+                f"levels of different length {lengths}; the n-th variants are compared",
+                ("compare", name, "levels"),
+            )
+        for level, variants in comparison.levels.items():
+            for index, variant in enumerate(variants):
+                at = ("compare", name, "levels", level, index)
+                exists(variant, "variants", at)
+    for index, name in enumerate(study.edits.variants if study.edits else ()):
+        exists(name, "variants", ("edits", "variants", index))
+    for name in study.published.variants if study.published else {}:
+        exists(name, "variants", ("published", "variants", name))
