@@ -22,6 +22,10 @@ CHANNELS_LAST = True
 BRANCHES = 3
 
 
+class Gate(nn.Linear):
+    """A linear layer whose outputs are coefficients, always as many as branches."""
+
+
 class Block(nn.Module):
     """(B, C, H, W) to (B, width, ⌈H/2⌉, ⌈W/2⌉)."""
 
@@ -33,7 +37,7 @@ class Block(nn.Module):
             width_in, branches * width, kernel, padding=kernel // 2
         )
         if mixing in ("published", "softmax"):
-            self.gate = nn.Linear(width_in, BRANCHES)
+            self.gate = Gate(width_in, BRANCHES)
         self.norm = nn.BatchNorm2d(width)
         self.pool = nn.MaxPool2d(2, ceil_mode=True)
 
@@ -85,6 +89,22 @@ class DynamicCNN(Classifier):
             found.append(block.mix(x))
             x = block(x)
         return found
+
+    def pruners(self) -> dict[type[nn.Module], object]:
+        from torch_pruning.pruner.function import LinearPruner
+
+        class GatePruner(LinearPruner):
+            """Cuts inputs; the branches that outputs multiply may lose channels."""
+
+            def prune_out_channels(
+                self, layer: nn.Module, idxs: list[int]
+            ) -> nn.Module:
+                return layer
+
+            def get_out_channels(self, layer: nn.Module) -> None:
+                return None
+
+        return {Gate: GatePruner()}
 
     def arguments(self) -> dict[str, object]:
         first = self.blocks[0].convolution

@@ -46,7 +46,8 @@ def initialise(model: nn.Module, name: str) -> None:
 class Classifier(nn.Module):
     """Features, then a linear `head`: what every convolutional family is.
 
-    A family writes `forward_features` and `arguments`.
+    A family writes `forward_features` and `arguments`, and `prunable` or `pruners`
+    where the general ones will not do.
     """
 
     head: nn.Linear
@@ -60,6 +61,24 @@ class Classifier(nn.Module):
     def arguments(self) -> dict[str, object]:
         """Arguments with which `build` makes a net of this one's present shapes."""
         raise NotImplementedError
+
+    def prunable(self) -> dict[str, nn.Module]:
+        """Layers whose outputs may be removed, by name, from the input on.
+
+        Layers that must keep equal widths, like those of one residual sum, stand here
+        once; depthwise convolutions follow the layer before them.
+        """
+        return {
+            name: layer
+            for name, layer in self.named_modules()
+            if type(layer) in (nn.Conv2d, nn.Linear)
+            and layer is not self.head
+            and not _is_depthwise(layer)
+        }
+
+    def pruners(self) -> dict[type[nn.Module], object]:
+        """How torch-pruning is to cut layers of a kind that it does not know."""
+        return {}
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) to logits (B, classes)."""
@@ -187,6 +206,10 @@ class FeedForward(Classifier):
             "batch_norm": self.batch_norm,
             "softmax_output": self.softmax_output,
         }
+
+
+def _is_depthwise(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.Conv2d) and layer.weight.shape[1] < layer.in_channels
 
 
 def output_width(module: nn.Module) -> int:

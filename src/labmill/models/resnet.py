@@ -88,6 +88,15 @@ class ResNet(Classifier):
             x = stage(x)
         return global_average(x)
 
+    def prunable(self) -> dict[str, nn.Module]:
+        """The stem, what is inside the blocks, and each later stage's residual sum."""
+        return {
+            name: layer
+            for name, layer in super().prunable().items()
+            if name.endswith("conv1")
+            or (name.endswith(".0.conv2") and not name.startswith("layer1"))
+        }
+
     def arguments(self) -> dict[str, object]:
         return {
             "num_classes": self.head.out_features,
