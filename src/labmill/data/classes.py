@@ -1,0 +1,65 @@
+"""Which classes a study keeps. Pure Python: the plan asks before anything runs."""
+
+from collections.abc import Sequence
+
+from labmill.errors import LabmillError, suggest
+
+
+def resolve(
+    names: Sequence[str],
+    classes: Sequence[str | int] | None = None,
+    roll_number: str | int | None = None,
+) -> list[int]:
+    """Indices into `names` of the classes kept; position in the list is the new label.
+
+    `classes` are names or indices and keep their order. With `roll_number` an odd last
+    digit keeps the even classes and an even one the odd classes; its letters are
+    ignored. With neither, all classes stay. Raises LabmillError for an unknown or
+    repeated class, a number without digits, both choices at once, fewer than 2 classes.
+    """
+    if classes is not None and roll_number is not None:
+        raise LabmillError(
+            "data: found both classes and roll_number; each chooses the classes, "
+            "keep one of them"
+        )
+    if roll_number is not None:
+        kept = by_roll_number(len(names), str(roll_number))
+    elif classes is not None:
+        kept = [index_of(names, item) for item in classes]
+    else:
+        kept = list(range(len(names)))
+    for position, index in enumerate(kept):
+        if index in kept[:position]:
+            raise LabmillError(f"data.classes: {names[index]!r} is listed twice")
+    if len(kept) < 2:
+        raise LabmillError(
+            f"data.classes: found {len(kept)} class(es), a study needs at least 2 "
+            f"of: {', '.join(names)}"
+        )
+    return kept
+
+
+def by_roll_number(count: int, roll_number: str) -> list[int]:
+    """Even indices below `count` for an odd last digit, odd ones for an even digit."""
+    digits = [letter for letter in roll_number if letter in "0123456789"]
+    if not digits:
+        raise LabmillError(
+            f"data.roll_number: found {roll_number!r}, which has no digit; its last "
+            "digit decides: odd keeps the even classes, even the odd classes"
+        )
+    odd = int(digits[-1]) % 2 == 1
+    return list(range(0 if odd else 1, count, 2))
+
+
+def index_of(names: Sequence[str], item: str | int) -> int:
+    """The index of a class given by name or by index."""
+    if isinstance(item, str):
+        if item not in names:
+            raise LabmillError(f"data.classes: found {item!r}; {suggest(item, names)}")
+        return list(names).index(item)
+    if isinstance(item, bool) or not 0 <= item < len(names):
+        raise LabmillError(
+            f"data.classes: found {item!r}; an index is 0 to {len(names) - 1}, "
+            f"a name one of: {', '.join(names)}"
+        )
+    return item
