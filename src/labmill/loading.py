@@ -126,7 +126,9 @@ def real_location(data: Any, location: Path_, kind: str) -> Path_:
     """A pydantic location without the union members that it names in between."""
     found: list[str | int] = []
     for index, part in enumerate(location):
-        if (isinstance(data, Mapping) and part in data) or (isinstance(data, list) and isinstance(part, int) and part < len(data)):
+        if (isinstance(data, Mapping) and part in data) or (
+            isinstance(data, list) and isinstance(part, int) and part < len(data)
+        ):
             data = data[part]
         elif kind == "missing" and index == len(location) - 1:
             pass

@@ -6,13 +6,14 @@ workflow again in every cluster job.
 
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from labmill import registry
 from labmill.check import check_data, check_model, check_references
 from labmill.errors import LabmillError, suggest
 from labmill.fingerprint import canonical, code_fingerprints, digest
@@ -30,6 +31,9 @@ from labmill.study import (
     Training,
     Variant,
 )
+
+# Whether a step of a prune loop was its last: (loop, variant, seed, step) -> bool.
+Finished = Callable[[str, str, "int | str", int], bool]
 
 
 @dataclass(frozen=True)
@@ -272,6 +276,138 @@ class Plan:
         """The folder of one stage of one run."""
         return f"{self.results}/{variant}/seed{seed}/{stage}"
 
+    def state(self, variant: str, seed: int | str, stage: str) -> str:
+        """The folder of a job's resumable state, one per fingerprint.
+
+        It stands beside the outputs and is none of them: Snakemake deletes the declared
+        outputs of a failed job.
+        """
+        job = self.stage_job(variant, seed, stage)
+        return f"{self.folder(variant, seed, stage)}/state/{job.fingerprint}"
+
+    def threads(self, variant: str, cores: int | None) -> int:
+        """One thread for small models, a job a core; up to four for heavy families."""
+        heavy = registry.constant("models", self.entry(variant).model.name, "HEAVY")
+        return min(4, cores or 4) if heavy else 1
+
+    def last_step(
+        self, loop: str, variant: str, seed: int | str, finished: Finished
+    ) -> int:
+        """The number of steps of a prune loop; `finished(step)` asks the results."""
+        pruning = self.study.pruning[loop]
+        if pruning.drop is None and pruning.macs is None:
+            return pruning.steps
+        for step in range(1, pruning.steps + 1):
+            if finished(loop, variant, seed, step):
+                return step
+        return pruning.steps
+
+    def stages(self, variant: str, seed: int | str, finished: Finished) -> list[str]:
+        """All stages of a run, in the order in which they are made."""
+        steps = {
+            loop: self.last_step(loop, variant, seed, finished)
+            for loop in self.loops(variant)
+        }
+        return ["dense"] + [
+            f"{loop}_{step}" for loop, n in steps.items() for step in range(1, n + 1)
+        ]
+
+    def results_index(self, finished: Finished) -> list[dict[str, Any]]:
+        """What the summary reads, from the plan and never from a glob.
+
+        One record per (entry, seed, stage) and one per search, each with its files.
+        """
+        records = []
+        for entry in self.entries.values():
+            first = "pretext" if entry.kind == "pretext" else "dense"
+            for seed in entry.seeds:
+                stages = (
+                    self.stages(entry.name, seed, finished)
+                    if entry.kind == "variant"
+                    else [first]
+                )
+                for stage in stages:
+                    files = self.stage_files(entry, seed, stage, stages)
+                    records.append(
+                        {
+                            "variant": entry.name,
+                            "label": entry.label,
+                            "kind": entry.kind,
+                            "seed": seed,
+                            "stage": stage,
+                            "folder": self.folder(entry.name, seed, stage),
+                            "files": files,
+                        }
+                    )
+        for stage in self.study.search:
+            chosen = f"{self.results}/{stage}/chosen.json"
+            records.append(
+                {"kind": "search", "stage": stage, "files": {"chosen": chosen}}
+            )
+        return records
+
+    def stage_files(
+        self, entry: Entry, seed: int, stage: str, stages: list[str]
+    ) -> dict[str, str]:
+        """The files of one stage that the summary reads.
+
+        The test set is opened for the dense net and the end of each loop, not for every
+        step on the way; the first seed's nets are measured, alone on the machine.
+        """
+        folder = self.folder(entry.name, seed, stage)
+        names = {
+            "model": "model.safetensors",
+            "description": "model.json",
+            "history": "history.csv",
+        }
+        if stage == "dense":
+            names["batches"] = "batches.csv"
+        elif stage != "pretext":
+            names["prune"] = "prune.json"
+        if entry.kind == "variant":
+            loop = stage.rpartition("_")[0]
+            last = [s for s in stages if s.rpartition("_")[0] == loop][-1]
+            if stage in ("dense", last):
+                names |= {"metrics": "metrics.json", "predictions": "predictions.npz"}
+            if seed == entry.seeds[0]:
+                names["measure"] = "measure.json"
+        return {key: f"{folder}/{name}" for key, name in names.items()}
+
+    def results_files(self, finished: Finished) -> list[str]:
+        """Every file of the index."""
+        return [
+            path
+            for record in self.results_index(finished)
+            for path in record["files"].values()
+        ]
+
+    def point_runs(self, stage: str) -> list[dict[str, Any]]:
+        """The runs of one search: point, seed and the files that the choice reads."""
+        return [
+            {
+                "point": point.name,
+                "seed": seed,
+                "history": f"{folder}/history.csv",
+                "description": f"{folder}/model.json",
+            }
+            for point in self.points(stage)
+            for seed in point.seeds
+            for folder in [self.folder(point.name, seed, "dense")]
+        ]
+
+    def point_files(self, stage: str) -> list[str]:
+        """The files that the choice of one search reads."""
+        return [
+            run[key]
+            for run in self.point_runs(stage)
+            for key in ("history", "description")
+        ]
+
+    def search_base(self, stage: str) -> str | list[str]:
+        """The earlier choice that a search's variant begins from, or nothing."""
+        chosen = self.study.variants[self.study.search[stage].variant].chosen
+        return f"{self.results}/{chosen.search}/chosen.json" if chosen else []
+
     # --- jobs --------------------------------------------------------------------------
 
     def download_job(self) -> Job:
@@ -413,7 +549,12 @@ class Plan:
         """Open the test set once for a stage."""
         return Job(
             "evaluate",
-            {"test_flip": self.entry(variant).test_flip},
+            {
+                "test_flip": self.entry(variant).test_flip,
+                "normalisation": self.run(variant, seed).model_dump(mode="json")[
+                    "normalisation"
+                ],
+            },
             ("evaluation.evaluate",),
             ("torch", "numpy"),
             {"model": self.stage_job(variant, seed, stage).fingerprint},

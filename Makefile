@@ -1,0 +1,48 @@
+# The README's commands. Each sets up .venv first when it is missing or outdated.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+SCALE ?= full
+BIN := .venv/bin
+SNAKEMAKE := $(BIN)/snakemake --profile profiles/local
+PLACE = $(if $(filter full,$(SCALE)),,$(SCALE)/)$(NAME)
+READY := .venv/.ready
+
+.PHONY: help quickstart study test lint verify bench options lock
+help:  ## Show these commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) scripts/setup.py
+	@touch $@
+
+quickstart: $(READY)  ## Run the main job on built-in real images: results/quickstart/report.html
+	$(SNAKEMAKE) results/quickstart/report.html
+	@echo "Read results/quickstart/report.html or results/quickstart/report.pdf"
+
+study: $(READY) guard-NAME  ## NAME=<study> [SCALE=full|laptop|smoke]: build one study
+	$(SNAKEMAKE) results/$(PLACE)/report.html
+
+verify: $(READY) guard-NAME  ## NAME=<study> [SCALE=…]: recompute every claim and table cell
+	$(BIN)/python -m labmill.report.verify results/$(PLACE)
+
+test: $(READY)  ## Run the tests
+	$(BIN)/python -m pytest
+
+lint: $(READY)  ## Check style, rules and the workflow
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+
+bench: $(READY)  ## Measure speed and write docs/performance.md
+	$(BIN)/python benchmarks/bench.py
+
+options: $(READY)  ## Write docs/options.md from the schema
+	$(BIN)/python -m labmill.options docs/options.md
+
+lock: $(READY)  ## Resolve requirements.lock again
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+	  --no-header --no-annotate --extra dev pyproject.toml -o requirements.lock
+
+guard-%:
+	@test -n "$($*)" || { echo "Say which one: make $(MAKECMDGOALS) $*=<name>, one of: $$(ls studies | sed -n 's/\.yaml$$//p' | tr '\n' ' ')"; exit 2; }

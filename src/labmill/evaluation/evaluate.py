@@ -1,0 +1,91 @@
+"""Score one stage on validation and test images."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from labmill import checkpoint
+from labmill.data.arrays import TrainingData, open_test
+from labmill.data.augment import normaliser
+from labmill.data.splits import save
+from labmill.evaluation.metrics import evaluate_logits
+from labmill.runtime import log, read_json, write_json
+from labmill.training.device import choose_device, device_name
+from labmill.training.loop import predict
+
+
+def evaluate(
+    *,
+    images: Path,
+    card: Path,
+    split: Path,
+    test: Path,
+    summary: Path,
+    model: Path,
+    description: Path,
+    predictions: Path,
+    metrics: Path,
+    openings: Path,
+    threads: int,
+    provenance: dict[str, Any],
+) -> None:
+    """Write a stage's `predictions` (npz) and `metrics` (JSON).
+
+    Opens the sealed test part once and leaves a line in `openings`. Logits are those
+    of the validation and the test images, float32 (n, classes); with `test_flip` in the
+    settings, the mean over each image and its mirror.
+    """
+    torch.set_num_threads(threads)
+    classes = read_json(summary)["classes"]
+    settings = provenance["settings"]
+    mean, std = normaliser(read_json(card), settings["normalisation"])
+    device = choose_device()
+    network = checkpoint.load(model, description).to(device)
+    who = "/".join(metrics.parts[-4:-1])
+    parts = {
+        "validation": TrainingData.open(images, split).part("validation"),
+        "test": open_test(images, split, test, record=openings, who=who),
+    }
+    arrays: dict[str, np.ndarray] = {}
+    result: dict[str, Any] = {"classes": classes, "parts": {}}
+    for name, part in parts.items():
+        logits = predict(
+            network, part.images, mean=mean, std=std, flip=settings["test_flip"]
+        )
+        arrays[f"{name}_logits"] = logits
+        arrays[f"{name}_labels"] = part.labels
+        arrays[f"{name}_indices"] = part.indices
+        result["parts"][name] = score(logits, part.labels, classes)
+        log.info(
+            "%s accuracy %.4f on %d images",
+            name,
+            result["parts"][name]["accuracy"],
+            len(part),
+        )
+    save(predictions, **arrays)
+    lines = openings.read_text(encoding="utf-8").splitlines()
+    result["test_openings"] = sum(json.loads(line)["who"] == who for line in lines)
+    result["provenance"] = provenance | {
+        "device": device_name(device),
+        "threads": threads,
+    }
+    write_json(metrics, result)
+
+
+def score(logits: np.ndarray, labels: np.ndarray, classes: list[str]) -> dict[str, Any]:
+    """All figures of one part: logits float32 (n, k), labels int64 (n,), k names."""
+    figures = evaluate_logits(logits, labels)
+    return {
+        "n": figures["images"],
+        "accuracy": figures["accuracy"],
+        "balanced_accuracy": figures["balanced_accuracy"],
+        "macro_f1": figures["macro_f1"],
+        "loss": figures["nll"],
+        "calibration_error": figures["ece"],
+        "class_accuracy": dict(zip(classes, figures["recall"], strict=True)),
+        "class_f1": dict(zip(classes, figures["f1"], strict=True)),
+        "confusion": figures["confusion"],
+    }

@@ -1,0 +1,156 @@
+"""The plans, the wildcards' constraints, and functions of two lines for the rules.
+
+Nothing is decided here: every function asks the study's plan (labmill.plan).
+"""
+
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from labmill import workflow as mill
+from labmill.errors import LabmillError
+
+try:
+    PLACES = mill.start(workflow, config)
+except LabmillError as error:
+    raise WorkflowError(str(error))
+
+
+wildcard_constraints:
+    study=r"(?:(?:smoke|laptop)/)?[a-z][a-z0-9_]*",
+    variant=r"[a-z][a-z0-9_]*",
+    seed=r"\d+",
+    stage=r"dense|pretext|[a-z][a-z0-9_]*_\d+",
+    loop=r"[a-z][a-z0-9_]*",
+    step=r"[1-9]\d*",
+    dataset=r"[a-z][a-z0-9_]*(?:-[0-9a-f]+)?",
+
+
+def plan_of(wildcards):
+    return mill.plan(wildcards.study)
+
+
+def folder(wildcards, stage):
+    return plan_of(wildcards).folder(wildcards.variant, wildcards.seed, stage)
+
+
+def download_job(wildcards):
+    return mill.download_job(wildcards.dataset).params
+
+
+def dataset_images(wildcards):
+    return f"data/{plan_of(wildcards).dataset_key}/images.npy"
+
+
+def dataset_labels(wildcards):
+    return f"data/{plan_of(wildcards).dataset_key}/labels.npy"
+
+
+def dataset_card(wildcards):
+    return f"data/{plan_of(wildcards).dataset_key}/card.json"
+
+
+def split_job(wildcards):
+    return plan_of(wildcards).split_job().params
+
+
+def train_job(wildcards):
+    return plan_of(wildcards).train_job(wildcards.variant, wildcards.seed).params
+
+
+def train_state(wildcards):
+    return plan_of(wildcards).state(wildcards.variant, wildcards.seed, "dense")
+
+
+def pretrain_state(wildcards):
+    return plan_of(wildcards).state(wildcards.variant, wildcards.seed, "pretext")
+
+
+def train_threads(wildcards):
+    return plan_of(wildcards).threads(wildcards.variant, workflow.cores)
+
+
+def all_cores(wildcards):
+    return workflow.cores or 4
+
+
+def start_files(wildcards):
+    start = plan_of(wildcards).pretext_model(wildcards.variant, wildcards.seed)
+    return [f"{start}/model.safetensors", f"{start}/model.json"] if start else []
+
+
+def chosen_file(wildcards):
+    entry = plan_of(wildcards).entry(wildcards.variant)
+    results = plan_of(wildcards).results
+    return f"{results}/{entry.chosen.search}/chosen.json" if entry.chosen else []
+
+
+def evaluate_job(wildcards):
+    return plan_of(wildcards).evaluate_job(**job_of(wildcards)).params
+
+
+def measure_job(wildcards):
+    return plan_of(wildcards).measure_job(**job_of(wildcards)).params
+
+
+def job_of(wildcards):
+    return {key: wildcards[key] for key in ("variant", "seed", "stage")}
+
+
+def prune_job(wildcards):
+    keys = ("loop", "variant", "seed", "step")
+    return plan_of(wildcards).prune_job(**{k: wildcards[k] for k in keys}).params
+
+
+def prune_state(wildcards):
+    stage = f"{wildcards.loop}_{wildcards.step}"
+    return plan_of(wildcards).state(wildcards.variant, wildcards.seed, stage)
+
+
+def previous_stage(wildcards):
+    step = int(wildcards.step) - 1
+    return folder(wildcards, f"{wildcards.loop}_{step}" if step else "dense")
+
+
+def previous_model(wildcards):
+    return f"{previous_stage(wildcards)}/model.safetensors"
+
+
+def previous_description(wildcards):
+    return f"{previous_stage(wildcards)}/model.json"
+
+
+def previous_record(wildcards):
+    return f"{previous_stage(wildcards)}/prune.json" if wildcards.step != "1" else []
+
+
+def select_job(wildcards):
+    return plan_of(wildcards).select_job(wildcards.search).params
+
+
+def point_files(wildcards):
+    return plan_of(wildcards).point_files(wildcards.search)
+
+
+def search_base(wildcards):
+    return plan_of(wildcards).search_base(wildcards.search)
+
+
+def search_points(wildcards):
+    return plan_of(wildcards).point_runs(wildcards.search)
+
+
+def summarize_job(wildcards):
+    return plan_of(wildcards).summarize_job().params
+
+
+def results_index(wildcards):
+    return plan_of(wildcards).results_index(mill.finished(wildcards, checkpoints))
+
+
+def results_files(wildcards):
+    return plan_of(wildcards).results_files(mill.finished(wildcards, checkpoints))
+
+
+def report_job(wildcards):
+    return plan_of(wildcards).report_job().params

@@ -1,0 +1,59 @@
+"""All results of a study become one table, its claims, and the report.
+
+REQUIRED INPUTS: every file of the plan's list of runs (never a glob)
+OUTPUTS: results/<study>/{runs.csv, index.json, claims.json, report.md, report.html,
+    report.pdf}
+"""
+
+
+rule summarize:
+    """Collect the results and compute every claim."""
+    input:
+        files=results_files,
+    output:
+        runs="results/{study}/runs.csv",
+        index="results/{study}/index.json",
+        claims="results/{study}/claims.json",
+    log:
+        "logs/summarize/{study}.log",
+    benchmark:
+        "benchmarks/summarize/{study}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        job=summarize_job,
+        index=results_index,
+    script:
+        "../scripts/summarize.py"
+
+
+rule report:
+    """Write the report as Markdown, HTML and PDF."""
+    input:
+        runs="results/{study}/runs.csv",
+        index="results/{study}/index.json",
+        claims="results/{study}/claims.json",
+        split="results/{study}/split.npz",
+        summary="results/{study}/split.json",
+        images=dataset_images,
+        labels=dataset_labels,
+        card=dataset_card,
+    output:
+        markdown="results/{study}/report.md",
+        html="results/{study}/report.html",
+        pdf="results/{study}/report.pdf",
+        figures=directory("results/{study}/figures"),
+    log:
+        "logs/report/{study}.log",
+    benchmark:
+        "benchmarks/report/{study}.tsv"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    params:
+        job=report_job,
+    script:
+        "../scripts/report.py"

@@ -1,0 +1,27 @@
+"""Rule prune: one step of a prune loop."""
+
+from pathlib import Path
+
+from labmill.pruning.step import prune
+
+from labmill.runtime import logged, provenance
+
+with logged(snakemake.log[0]):
+    record = provenance(snakemake.params.job)
+    before = snakemake.input.get("before")
+    prune(
+        record["settings"],
+        images=Path(snakemake.input.images),
+        card=Path(snakemake.input.card),
+        split=Path(snakemake.input.split),
+        model=Path(snakemake.input.model),
+        description=Path(snakemake.input.description),
+        before=Path(before) if before else None,
+        model_out=Path(snakemake.output.model),
+        description_out=Path(snakemake.output.description),
+        history=Path(snakemake.output.history),
+        record=Path(snakemake.output.record),
+        state=Path(snakemake.params.state),
+        threads=snakemake.threads,
+        provenance=record,
+    )
