@@ -14,6 +14,11 @@ from torch import nn
 from labmill.models.layers import FeedForward
 
 CHANNELS_LAST = True
+CHECK = "labmill.models.description:check"
+
+REQUIRES = {
+    "image_size": ("layers or image_size >= 8", "must be 8 or more for three pools"),
+}
 
 CLASSIFIER = ["flatten", "dropout 0.2", "linear 1024", "dropout 0.1", "linear 256"]
 DESIGNS = {

@@ -241,5 +241,14 @@ def _after(where: str, layer: Layer, shape: Shape) -> Shape:
     return (channels, size, size)
 
 
+def check(arguments: dict[str, object]) -> None:
+    """Check the `layers` among a model's arguments, if they are given."""
+    if lines := arguments.get("layers"):
+        layers = parse(lines)
+        size, channels = arguments.get("image_size"), arguments.get("in_channels")
+        if size and channels:
+            shapes(layers, in_channels=channels, image_size=size)
+
+
 def _say(shape: Shape) -> str:
     return "×".join(map(str, shape))

@@ -19,6 +19,12 @@ from labmill.models.layers import Classifier, global_average
 
 CHANNELS_LAST = True
 
+REQUIRES = {
+    "widths": ("widths and min(widths) >= 1", "must be whole numbers from 1"),
+    "kernel": ("kernel % 2 == 1", "must be odd, so that images keep their size"),
+    "dropout": ("0 <= dropout < 1", "must be at least 0 and below 1"),
+}
+
 BRANCHES = 3
 
 

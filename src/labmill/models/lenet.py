@@ -15,6 +15,7 @@ from torch import nn
 from labmill.models.layers import FeedForward
 
 CHANNELS_LAST = True
+CHECK = "labmill.models.description:check"
 
 
 def build(

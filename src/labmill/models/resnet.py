@@ -14,6 +14,7 @@ from labmill.models.layers import Classifier, global_average
 CHANNELS_LAST = True
 
 REQUIRES = {
+    "widths": ("widths and min(widths) >= 1", "must be whole numbers from 1"),
     "blocks": ("len(blocks) == len(widths)", "must have one number per width"),
     "hidden": ("not hidden or len(hidden) == sum(blocks)", "must have one per block"),
 }

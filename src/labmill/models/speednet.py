@@ -118,7 +118,7 @@ def build(
     in_channels: int = 3,
     stem: int | None = None,
     widths: tuple[int, ...] = (64, 64, 256, 256, 256, 256),
-    scale: float = 1 / 9,
+    scale: float = 0.111,
 ) -> nn.Module:
     """Whitening, groups of two convolutions, a scaled head.
 

@@ -14,6 +14,9 @@ CHANNELS_LAST = True
 
 REQUIRES = {
     "kernel2": ("kernel1 + kernel2 - 2 < image_size", "must fit what kernel1 leaves"),
+    "filters1": ("filters1 >= 1", "must be at least 1"),
+    "filters2": ("filters2 >= 1", "must be at least 1"),
+    "dense": ("dense >= 1", "must be at least 1"),
 }
 
 

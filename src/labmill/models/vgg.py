@@ -18,9 +18,11 @@ from labmill.errors import LabmillError
 from labmill.models.layers import FeedForward
 
 CHANNELS_LAST = True
+CHECK = "labmill.models.description:check"
 
 REQUIRES = {
     "image_size": ("layers or image_size >= 32", "must be 32 or more for five pools"),
+    "classifier": ("not classifier or len(classifier) == 2", "must have two widths"),
 }
 
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
