@@ -51,8 +51,10 @@ class Transformer(nn.Module):
         encoder_layers: int,
         decoder_layers: int,
         dropout: float,
+        arguments: dict[str, object],
     ):
         super().__init__()
+        self._arguments = arguments
         block = {
             "dim": dim,
             "heads": heads,
@@ -79,6 +81,10 @@ class Transformer(nn.Module):
     def reset_head(self, num_classes: int) -> None:
         """A fresh output layer for `num_classes` target tokens."""
         self.head = nn.Linear(self.head.in_features, num_classes).to(self.head.weight)
+
+    def arguments(self) -> dict[str, object]:
+        """Arguments with which `build` made this net."""
+        return dict(self._arguments)
 
     def embed(self, tokens: Tensor, first: int = 0) -> Tensor:
         """(B, T) → √dim · embedding + position, (B, T, dim); positions from `first`."""
@@ -232,6 +238,7 @@ def build(
     ffn: hidden features of the feed-forward part.
     max_length: positions kept, for decoding longer sequences; None: `image_size`.
     """
+    arguments = dict(locals())
     return Transformer(
         vocabulary=num_classes,
         length=max_length or image_size,
@@ -241,4 +248,5 @@ def build(
         encoder_layers=encoder_layers,
         decoder_layers=decoder_layers,
         dropout=dropout,
+        arguments=arguments,
     )
