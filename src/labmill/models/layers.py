@@ -120,6 +120,7 @@ class FeedForward(Classifier):
         self.activation = activation
         self.batch_norm = batch_norm
         self.softmax_output = softmax_output
+        self.init = init
         self.lines = description.parse(layers)
         shapes = description.shapes(
             self.lines, in_channels=in_channels, image_size=image_size
@@ -185,6 +186,15 @@ class FeedForward(Classifier):
     def forward_features(self, x: Tensor) -> Tensor:
         return self.layers(x)
 
+    def prunable(self) -> dict[str, nn.Module]:
+        return {
+            name: _last_weighted(block)
+            for line, (name, block) in zip(
+                self.lines, self.layers.named_children(), strict=True
+            )
+            if hasattr(line, "width")
+        }
+
     def describe(self) -> list[str]:
         """The layers as they are now, with real widths."""
         return [
@@ -204,6 +214,7 @@ class FeedForward(Classifier):
             "layers": self.describe(),
             "activation": self.activation,
             "batch_norm": self.batch_norm,
+            "init": self.init,
             "softmax_output": self.softmax_output,
         }
 
@@ -212,10 +223,14 @@ def _is_depthwise(layer: nn.Module) -> bool:
     return isinstance(layer, nn.Conv2d) and layer.weight.shape[1] < layer.in_channels
 
 
-def output_width(module: nn.Module) -> int:
-    """Output channels or features of the last weighted layer in `module`."""
-    *_, last = (m for m in module.modules() if isinstance(m, nn.Conv2d | nn.Linear))
-    return last.weight.shape[0]
+def _last_weighted(block: nn.Module) -> nn.Conv2d | nn.Linear:
+    *_, last = (m for m in block.modules() if isinstance(m, nn.Conv2d | nn.Linear))
+    return last
+
+
+def output_width(block: nn.Module) -> int:
+    """Output channels or features of the last weighted layer in `block`."""
+    return _last_weighted(block).weight.shape[0]
 
 
 def global_average(x: Tensor) -> Tensor:

@@ -11,7 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from labmill.models.attention import DecoderBlock, EncoderBlock, causal_mask
+from labmill.models.attention import (
+    DecoderBlock,
+    EncoderBlock,
+    causal_mask,
+    prunable_mlps,
+)
 from labmill.models.embedding import sinusoidal_table
 
 KIND = "sequence"  # token sequences in, logits per target position out
@@ -23,6 +28,10 @@ REQUIRES = {
     "max_length": (
         "max_length is None or max_length >= image_size",
         "must not be shorter than the sequences",
+    ),
+    "mlp_widths": (
+        "mlp_widths is None or len(mlp_widths) == encoder_layers + decoder_layers",
+        "must have one entry per encoder layer, then one per decoder layer",
     ),
     "dropout": ("0 <= dropout < 1", "must be at least 0 and below 1"),
 }
@@ -47,9 +56,8 @@ class Transformer(nn.Module):
         length: int,
         dim: int,
         heads: int,
-        hidden: int,
-        encoder_layers: int,
-        decoder_layers: int,
+        encoder_widths: list[int],
+        decoder_widths: list[int],
         dropout: float,
         arguments: dict[str, object],
     ):
@@ -58,7 +66,6 @@ class Transformer(nn.Module):
         block = {
             "dim": dim,
             "heads": heads,
-            "hidden": hidden,
             "projections": "joint",
             "activation": "relu",
             "norm": "post",
@@ -71,10 +78,10 @@ class Transformer(nn.Module):
         self.register_buffer("positions", table, persistent=False)
         self.dropout = nn.Dropout(dropout)
         self.encoder = nn.ModuleList(
-            EncoderBlock(**block) for _ in range(encoder_layers)
+            EncoderBlock(hidden=width, **block) for width in encoder_widths
         )
         self.decoder = nn.ModuleList(
-            DecoderBlock(**block) for _ in range(decoder_layers)
+            DecoderBlock(hidden=width, **block) for width in decoder_widths
         )
         self.head = nn.Linear(dim, vocabulary)
 
@@ -83,8 +90,19 @@ class Transformer(nn.Module):
         self.head = nn.Linear(self.head.in_features, num_classes).to(self.head.weight)
 
     def arguments(self) -> dict[str, object]:
-        """Arguments with which `build` made this net."""
-        return dict(self._arguments)
+        """Arguments with which `build` makes a net of this one's present shapes."""
+        blocks = [*self.encoder, *self.decoder]
+        return self._arguments | {
+            "mlp_widths": [block.mlp[0].out_features for block in blocks]
+        }
+
+    def prunable(self) -> dict[str, nn.Module]:
+        """Layers whose outputs may be removed, by name."""
+        return prunable_mlps(self.encoder, self.decoder)
+
+    def pruners(self) -> dict[type[nn.Module], object]:
+        """torch-pruning knows all kinds of layers here."""
+        return {}
 
     def embed(self, tokens: Tensor, first: int = 0) -> Tensor:
         """(B, T) → √dim · embedding + position, (B, T, dim); positions from `first`."""
@@ -225,6 +243,7 @@ def build(
     dim: int = 256,
     heads: int = 8,
     ffn: int = 1024,
+    mlp_widths: list[int] | None = None,
     encoder_layers: int = 1,
     decoder_layers: int = 1,
     max_length: int | None = None,
@@ -235,18 +254,22 @@ def build(
     num_classes: size of the vocabulary; the start token comes on top of it.
     image_size: length of the sequences.
     in_channels: 1; a sequence has one token per position.
-    ffn: hidden features of the feed-forward part.
+    dim, heads: features of a token, attention heads per layer.
+    ffn: hidden features of the feed-forward parts.
+    mlp_widths: the same for each (encoder, then decoder); what pruning changes.
+    encoder_layers, decoder_layers: how many layers of each kind.
+    dropout: on the embedding and on every branch.
     max_length: positions kept, for decoding longer sequences; None: `image_size`.
     """
     arguments = dict(locals())
+    widths = mlp_widths or [ffn] * (encoder_layers + decoder_layers)
     return Transformer(
         vocabulary=num_classes,
         length=max_length or image_size,
         dim=dim,
         heads=heads,
-        hidden=ffn,
-        encoder_layers=encoder_layers,
-        decoder_layers=decoder_layers,
+        encoder_widths=widths[:encoder_layers],
+        decoder_widths=widths[encoder_layers:],
         dropout=dropout,
         arguments=arguments,
     )

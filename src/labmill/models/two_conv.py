@@ -33,6 +33,7 @@ class TwoConv(FeedForward):
             "filters2": output_width(second),
             "dense": output_width(dense),
             "activation": self.activation,
+            "init": self.init,
         }
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from labmill.models.attention import DecoderBlock, EncoderBlock
+from labmill.models.attention import DecoderBlock, EncoderBlock, prunable_mlps
 from labmill.models.embedding import (
     PatchEmbedding,
     sinusoidal_table,
@@ -132,6 +132,14 @@ class VisionTransformer(nn.Module):
             "mlp_widths": [block.mlp[0].out_features for block in blocks],
         }
 
+    def prunable(self) -> dict[str, nn.Module]:
+        """Layers whose outputs may be removed, by name."""
+        return prunable_mlps(self.encoder, self.decoder)
+
+    def pruners(self) -> dict[type[nn.Module], object]:
+        """torch-pruning knows all kinds of layers here."""
+        return {}
+
     def positions_table(self) -> Tensor | None:
         """The rows added to the patches, (side², dim), without the class token's."""
         first = int(self.token_layer == 0)
@@ -250,11 +258,16 @@ def build(
 
     patch, stride: side of a patch and distance between patches in pixels; None: no
         overlap.
+    dim, depth, heads: features of a token, encoder blocks, attention heads per block.
+    mlp_ratio: hidden features of the MLPs over `dim`.
     mlp_widths: hidden features of each MLP (encoder, then decoder) in place of
         `mlp_ratio * dim`; what pruning changes.
     positions: 1-D sinusoidal over the token sequence, 2-D over rows and columns,
         learnable, or none.
     projections: `joint` as in arXiv:1706.03762, or `headwise`.
+    activation: between the two layers of an MLP.
+    norm: before each branch, or after its sum.
+    dropout: on the embedding and on every branch.
     final_norm: layer norm before the head, as pre-norm networks have it.
     class_token: there from the start; inserted after layer `class_token_layer`; joined
         after all layers, so that it sees nothing; or in its place the patches' mean.
@@ -263,6 +276,7 @@ def build(
         MLP through which the class token (or mean) goes after the encoder. With queries
         `classes` it is added to one learnable query per class, and each class's logit
         is read from its own query.
+    decoder_heads: attention heads of the decoder; None: `heads`.
     softmax_output: return probabilities in place of logits, a defect kept so that
         published figures can be reproduced.
     """
