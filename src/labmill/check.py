@@ -38,7 +38,8 @@ def check_data(data: Data, source: Source) -> dict[str, Any]:
         try:
             kept = len(resolve(tuple(classes), data.classes, data.roll_number))
         except LabmillError as error:
-            fail(source, str(error), ("data", key))
+            message = str(error).removeprefix(f"data.{key}: ")
+            fail(source, message, ("data", key))
     elif data.classes is not None:
         kept = len(data.classes)
     defaults = {a.name: a.default for a in registry.arguments("data", data.dataset)}

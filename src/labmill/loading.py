@@ -17,6 +17,19 @@ from labmill.study import Model, Section, Study, Training, flat_model
 SCALES = ("full", "laptop", "smoke")
 T = TypeVar("T", bound=BaseModel)
 
+# Pydantic's words for JSON types, in YAML's.
+WORDS = {
+    "a valid array": "a list",
+    "a valid tuple": "a list",
+    "a valid list": "a list",
+    "an object": "a mapping",
+    "a valid dictionary": "a mapping",
+    "a valid integer": "a whole number",
+    "a valid number": "a number",
+    "a valid string": "text",
+    "a valid boolean": "true or false",
+}
+
 # Every study, shrunk to seconds: few images, one short pass, one seed.
 SMOKE: dict[str, Any] = {
     "data": {"limit": 200, "test_limit": 100},
@@ -158,7 +171,8 @@ def explain(kind: type[BaseModel], data: Any, location: Path_, item: Any) -> str
         case "too_short":
             return "found nothing; at least one entry is needed"
     found = item["input"]
-    message = item["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+    message = item["msg"].removeprefix("Input should be ")
+    message = WORDS.get(message, message)
     return f"found {found!r} ({type_name(found)}); expected {message}"
 
 

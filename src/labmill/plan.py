@@ -220,10 +220,11 @@ class Plan:
         """Model and recipe with dotted settings laid over them, checked."""
         delta = nested(settings)
         at = ("search", stage, "matrix")
-        model = resolve_model(model, delta.get("model", {}), self.source, at)
-        check_model(model, self.facts, self.source, at)
+        model_at = (*at, "model")
+        model = resolve_model(model, delta.get("model", {}), self.source, model_at)
+        check_model(model, self.facts, self.source, model_at)
         training = resolve_training(
-            training, delta.get("training", {}), self.source, at
+            training, delta.get("training", {}), self.source, (*at, "training")
         )
         return model, training
 
@@ -551,10 +552,10 @@ class Plan:
             "evaluate",
             {
                 "test_flip": self.entry(variant).test_flip,
-                "normalisation": self.run(variant, seed).model_dump(mode="json")[
-                    "normalisation"
-                ],
-            },
+            }
+            | self.run(variant, seed).model_dump(
+                mode="json", include={"normalisation"}
+            ),
             ("evaluation.evaluate",),
             ("torch", "numpy"),
             {"model": self.stage_job(variant, seed, stage).fingerprint},
@@ -563,7 +564,9 @@ class Plan:
     def measure_job(self, variant: str, seed: int | str, stage: str) -> Job:
         """Parameters, operations, latency, memory of a stage."""
         settings = self.study.measure.model_dump(mode="json")
-        settings["training"] = self.entry(variant).training.model_dump(mode="json")
+        settings |= self.run(variant, seed).model_dump(
+            mode="json", include={"training", "normalisation"}
+        )
         return Job(
             "measure",
             settings,
