@@ -19,7 +19,7 @@ def resolve(
     """
     if classes is not None and roll_number is not None:
         raise LabmillError(
-            "data: found both classes and roll_number; each chooses the classes, "
+            "found both classes and roll_number; each chooses the classes, "
             "keep one of them"
         )
     if roll_number is not None:
@@ -30,10 +30,10 @@ def resolve(
         kept = list(range(len(names)))
     for position, index in enumerate(kept):
         if index in kept[:position]:
-            raise LabmillError(f"data.classes: {names[index]!r} is listed twice")
+            raise LabmillError(f"class {names[index]!r} is listed twice")
     if len(kept) < 2:
         raise LabmillError(
-            f"data.classes: found {len(kept)} class(es), a study needs at least 2 "
+            f"found {len(kept)} class(es); a study needs at least 2 "
             f"of: {', '.join(names)}"
         )
     return kept
@@ -44,8 +44,8 @@ def by_roll_number(count: int, roll_number: str) -> list[int]:
     digits = [letter for letter in roll_number if letter in "0123456789"]
     if not digits:
         raise LabmillError(
-            f"data.roll_number: found {roll_number!r}, which has no digit; its last "
-            "digit decides: odd keeps the even classes, even the odd classes"
+            f"roll number {roll_number!r} has no digit; its last digit decides: "
+            "odd keeps the even classes, even the odd classes"
         )
     odd = int(digits[-1]) % 2 == 1
     return list(range(0 if odd else 1, count, 2))
@@ -55,11 +55,11 @@ def index_of(names: Sequence[str], item: str | int) -> int:
     """The index of a class given by name or by index."""
     if isinstance(item, str):
         if item not in names:
-            raise LabmillError(f"data.classes: found {item!r}; {suggest(item, names)}")
+            raise LabmillError(f"found the class {item!r}; {suggest(item, names)}")
         return list(names).index(item)
     if isinstance(item, bool) or not 0 <= item < len(names):
         raise LabmillError(
-            f"data.classes: found {item!r}; an index is 0 to {len(names) - 1}, "
+            f"found the class {item!r}; an index is 0 to {len(names) - 1}, "
             f"a name one of: {', '.join(names)}"
         )
     return item

@@ -138,6 +138,8 @@ def make_splits(
     if kept is None:
         kept = np.unique(labels).tolist()
     pool = [shuffled(labels[:official_train], c, seed, offset=0) for c in kept]
+    if not all(len(part) for part in pool):
+        raise LabmillError(f"data: no training images of some of the classes {kept}")
     if official_train < len(labels):
         test = [
             shuffled(labels[official_train:], c, seed, offset=official_train)
@@ -145,8 +147,8 @@ def make_splits(
         ]
     else:
         test, pool = cut(pool, quotas("test", chosen["test"], pool))
-    if empty := [c for c, part in zip(kept, test, strict=True) if not len(part)]:
-        raise LabmillError(f"data: no test images of class(es) {empty}")
+    if not all(len(part) for part in test):
+        raise LabmillError(f"data: no test images of some of the classes {kept}")
     sizes = [len(part) for part in pool]
     validation_sizes = quotas("validation", chosen["validation"], pool)
     unlabelled_sizes = unlabelled_quotas(chosen["unlabelled"], pool)

@@ -132,6 +132,7 @@ def receive(
         part.open("ab" if start else "wb") as file,
         progress(part.stem, start, total or size, patience) as advance,
     ):
+        response.raw.enforce_content_length = False  # a cut gets the message below
         for block in response.raw.stream(BLOCK, decode_content=False):
             file.write(block)
             advance(len(block))
