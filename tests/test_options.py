@@ -1,8 +1,7 @@
 """The reference page says what the schema says."""
 
-from labmill.options import options
-
 from conftest import ROOT
+from labmill.options import options
 
 
 def test_reference_page_is_current():

@@ -443,6 +443,7 @@ class Plan:
             training=entry.training,
             normalisation=self.study.data.normalisation,
             start=entry.start,
+            rank=entry.chosen.rank if entry.chosen else None,
             fixed=entry.fixed,
             test_flip=entry.test_flip,
         )

@@ -502,5 +502,6 @@ class Run(Section):
     training: Training
     normalisation: Literal["dataset", "half", "none"] | MeanStd = "dataset"
     start: Start | None = None
+    rank: int | None = None
     fixed: tuple[str, ...] = ()
     test_flip: bool = False

@@ -33,7 +33,7 @@ def start(workflow: Any, config: dict[str, Any]) -> list[str]:
     places = [f"{prefix}{name}" for name in config.get("studies") or ()]
     for place in asked_for(sys.argv[1:]) or places:
         plan(place)
-    if workflow.is_main_process and not workflow.dryrun_requested():
+    if workflow.is_main_process:
         heal_stale_lock(Path.cwd())
     return places
 

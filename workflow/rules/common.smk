@@ -3,9 +3,7 @@
 Nothing is decided here: every function asks the study's plan (labmill.plan).
 """
 
-from pathlib import Path
-
-from snakemake.exceptions import WorkflowError
+import sys
 
 from labmill import workflow as mill
 from labmill.errors import LabmillError
@@ -13,7 +11,7 @@ from labmill.errors import LabmillError
 try:
     PLACES = mill.start(workflow, config)
 except LabmillError as error:
-    raise WorkflowError(str(error))
+    sys.exit(f"Error: {error}")
 
 
 wildcard_constraints:
@@ -74,9 +72,9 @@ def all_cores(wildcards):
     return workflow.cores or 4
 
 
-def start_files(wildcards):
+def start_weights(wildcards):
     start = plan_of(wildcards).pretext_model(wildcards.variant, wildcards.seed)
-    return [f"{start}/model.safetensors", f"{start}/model.json"] if start else []
+    return f"{start}/model.safetensors" if start else []
 
 
 def chosen_file(wildcards):

@@ -12,7 +12,7 @@ rule train:
         images=dataset_images,
         card=dataset_card,
         split="results/{study}/split.npz",
-        start=start_files,
+        start=start_weights,
         chosen=chosen_file,
     output:
         model="results/{study}/{variant}/seed{seed}/dense/model.safetensors",

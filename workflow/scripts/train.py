@@ -14,7 +14,7 @@ with logged(snakemake.log[0]):
         images=Path(snakemake.input.images),
         card=Path(snakemake.input.card),
         split=Path(snakemake.input.split),
-        start=[Path(path) for path in snakemake.input.get("start", [])],
+        start=Path(snakemake.input.start) if snakemake.input.get("start") else None,
         model=Path(snakemake.output.model),
         description=Path(snakemake.output.description),
         history=Path(snakemake.output.history),

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from labmill import checkpoint
 from labmill.data.arrays import TrainingData, open_test
@@ -13,8 +12,9 @@ from labmill.data.augment import normaliser
 from labmill.data.splits import save
 from labmill.evaluation.metrics import evaluate_logits
 from labmill.runtime import log, read_json, write_json
-from labmill.training.device import choose_device, device_name
-from labmill.training.loop import predict
+from labmill.training import choices
+from labmill.training.loop import EVALUATION_BATCH, device_name, predict
+from labmill.training.train import channels_last
 
 
 def evaluate(
@@ -38,11 +38,10 @@ def evaluate(
     of the validation and the test images, float32 (n, classes); with `test_flip` in the
     settings, the mean over each image and its mirror.
     """
-    torch.set_num_threads(threads)
+    device = choices.prepare(None, threads)
     classes = read_json(summary)["classes"]
     settings = provenance["settings"]
     mean, std = normaliser(read_json(card), settings["normalisation"])
-    device = choose_device()
     network = checkpoint.load(model, description).to(device)
     who = "/".join(metrics.parts[-4:-1])
     parts = {
@@ -53,8 +52,16 @@ def evaluate(
     result: dict[str, Any] = {"classes": classes, "parts": {}}
     for name, part in parts.items():
         logits = predict(
-            network, part.images, mean=mean, std=std, flip=settings["test_flip"]
-        )
+            network,
+            part.images,
+            np.arange(len(part)),
+            mean=mean,
+            std=std,
+            batch_size=EVALUATION_BATCH,
+            channels_last=channels_last(read_json(description)["name"]),
+            precision="fp32",
+            flip=settings["test_flip"],
+        ).numpy()
         arrays[f"{name}_logits"] = logits
         arrays[f"{name}_labels"] = part.labels
         arrays[f"{name}_indices"] = part.indices

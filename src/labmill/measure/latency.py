@@ -1,0 +1,47 @@
+"""How long one forward pass takes, timed fairly."""
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+WARM_UP_S = 0.2
+
+
+def latency(model: nn.Module, images: Tensor, repeats: int) -> dict[str, Any]:
+    """Time `repeats` forward passes over `images`, float32 (B, C, H, W).
+
+    Evaluation mode, no gradients, after a warm-up of at least three calls and 0.2 s, so
+    that caches, clocks and kernel choice have settled; each call is waited for.
+
+    Returns:
+        `batch`, `median_ms`, `q1_ms`, `q3_ms` per call, `n` calls, `threads`, `device`.
+    """
+    device = images.device
+
+    def call() -> float:
+        begin = time.perf_counter()
+        model(images)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return time.perf_counter() - begin
+
+    model.eval()
+    with torch.inference_mode():
+        deadline, calls = time.perf_counter() + WARM_UP_S, 0
+        while calls < 3 or time.perf_counter() < deadline:
+            call()
+            calls += 1
+        seconds = [call() for _ in range(repeats)]
+    q1, median, q3 = np.quantile(seconds, [0.25, 0.5, 0.75]) * 1e3
+    return {
+        "batch": len(images),
+        "median_ms": float(median),
+        "q1_ms": float(q1),
+        "q3_ms": float(q3),
+        "n": repeats,
+        "threads": torch.get_num_threads(),
+        "device": str(device),
+    }

@@ -1,0 +1,1 @@
+"""Training: one loop for networks from scratch, fine-tuning and pretext tasks."""
