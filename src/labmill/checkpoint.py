@@ -4,7 +4,6 @@ Loading cannot run code, and neither file is ever seen half written.
 """
 
 import json
-import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -111,11 +110,11 @@ def share(source: Path, target: Path) -> None:
     temporary = Path(folder) / "link.part"
     try:
         try:
-            os.link(source, temporary)
+            temporary.hardlink_to(source)
         except OSError:
             with atomic_write(temporary, "wb") as file:
                 file.write(source.read_bytes())
-        os.replace(temporary, target)
+        temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
         Path(folder).rmdir()

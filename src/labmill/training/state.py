@@ -7,7 +7,6 @@ A folder beside the outputs, one per run: `state.safetensors` and the one before
 import hashlib
 import json
 import logging
-import os
 import signal
 import threading
 from collections.abc import Iterator, Mapping
@@ -69,8 +68,8 @@ class Store:
         fresh = self.folder / "state.next.safetensors"
         write_tensors(held, fresh, {"counters": text, "digest": digest(held, text)})
         if self.current.exists():
-            os.replace(self.current, self.previous)
-        os.replace(fresh, self.current)
+            self.current.replace(self.previous)
+        fresh.replace(self.current)
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """The newest state that is whole, or None."""
