@@ -131,7 +131,8 @@ def test_paired_images(answers) -> None:
     )
 
 
-@quick
+# Few examples: statsmodels collects garbage at each call.
+@settings(quick, max_examples=10)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
 def test_holm(p_values) -> None:
     expected = multipletests(p_values, method="holm")[1]
