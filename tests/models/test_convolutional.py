@@ -146,21 +146,6 @@ def test_both_tables_of_activations_agree():
     assert tuple(layers.ACTIVATIONS) == description.ACTIVATIONS
 
 
-def test_initialisers_draw_what_they_say():
-    for name in layers.INITIALISERS:
-        model = two_conv.build(
-            num_classes=10, image_size=28, in_channels=1, filters1=64, init=name
-        )
-        layer = model.layers.conv2.convolution.requires_grad_(False)
-        assert not layer.bias.any()
-        fan_in, fan_out = 64 * 9, 16 * 9
-        deviation = {"xavier": 2 / (fan_in + fan_out), "kaiming": 2 / fan_in}
-        expected = deviation[name.split("_")[0]] ** 0.5
-        assert layer.weight.std() == pytest.approx(expected, rel=0.05)
-        bounded = layer.weight.abs().max() <= expected * 3**0.5 * 1.0001
-        assert bounded == name.endswith("uniform")
-
-
 # --- published nets ----------------------------------------------------------------
 
 
@@ -193,6 +178,19 @@ def test_lenet_costs_what_was_counted_by_hand():
     counts = operations(separable, x)
     assert counts[:2] == [(19_600, 18_816), (4_704, 0)]
     assert tuple(map(sum, zip(*counts, strict=True))) == (62_144, 54_226)
+
+
+def test_two_conv_neither_pads_nor_pools():
+    model = two_conv.build(
+        num_classes=10, image_size=28, in_channels=1, kernel2=5, filters1=8, filters2=4
+    )
+    multiplications = [m for m, _ in operations(model, torch.randn(1, 1, 28, 28))]
+    assert multiplications == [
+        26 * 26 * 8 * 9,
+        22 * 22 * 4 * 8 * 25,
+        22 * 22 * 4 * 100,
+        100 * 10,
+    ]
 
 
 def test_lenet_pads_inside_the_first_convolution():
@@ -231,7 +229,7 @@ def torchvision_models():
 
 def test_vgg16_equals_torchvision_with_its_weights(torchvision_models):
     theirs = torchvision_models.vgg16(num_classes=10, init_weights=False).eval()
-    ours = vgg.build(num_classes=10, image_size=32, init="pytorch").eval()
+    ours = vgg.build(num_classes=10, image_size=32).eval()
     assert vgg.copy_matching(theirs.state_dict(), ours) == []
     x = torch.randn(2, 3, 32, 32)
     with torch.inference_mode():

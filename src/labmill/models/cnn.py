@@ -47,13 +47,6 @@ def build(
     layers: list[str] | None = None,
     activation: Literal["relu", "tanh", "gelu", "silu", "sigmoid", "none"] = "relu",
     batch_norm: bool = False,
-    init: Literal[
-        "pytorch",
-        "xavier_uniform",
-        "xavier_normal",
-        "kaiming_uniform",
-        "kaiming_normal",
-    ] = "pytorch",
     softmax_output: bool = False,
 ) -> nn.Module:
     """A feed-forward network.
@@ -66,7 +59,6 @@ def build(
         layers: the layers as lines of words (`labmill.models.description`).
         activation: after every layer that names none.
         batch_norm: after every convolution that says neither `bn` nor `nobn`.
-        init: how weights are drawn; all but `pytorch` set biases to zero.
         softmax_output: return probabilities, as some published nets do by mistake.
     """
     return FeedForward(
@@ -77,5 +69,4 @@ def build(
         activation=activation,
         batch_norm=batch_norm,
         softmax_output=softmax_output,
-        init=init,
     )

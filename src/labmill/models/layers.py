@@ -17,30 +17,6 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "sigmoid": nn.Sigmoid,
     "none": nn.Identity,
 }
-INITIALISERS = {
-    "xavier_uniform": nn.init.xavier_uniform_,
-    "xavier_normal": nn.init.xavier_normal_,
-    "kaiming_uniform": lambda weight: nn.init.kaiming_uniform_(
-        weight, nonlinearity="relu"
-    ),
-    "kaiming_normal": lambda weight: nn.init.kaiming_normal_(
-        weight, nonlinearity="relu"
-    ),
-}
-
-
-def initialise(model: nn.Module, name: str) -> None:
-    """Fill all convolutions and linear layers as `name` says, biases with zero.
-
-    `pytorch` leaves what torch drew. Draws from torch's global generator.
-    """
-    if name == "pytorch":
-        return
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            INITIALISERS[name](module.weight)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
 
 
 class Classifier(nn.Module):
@@ -112,7 +88,6 @@ class FeedForward(Classifier):
         activation: str = "relu",
         batch_norm: bool = False,
         softmax_output: bool = False,
-        init: str = "pytorch",
     ) -> None:
         super().__init__()
         self.image_size = image_size
@@ -120,7 +95,6 @@ class FeedForward(Classifier):
         self.activation = activation
         self.batch_norm = batch_norm
         self.softmax_output = softmax_output
-        self.init = init
         self.lines = description.parse(layers)
         shapes = description.shapes(
             self.lines, in_channels=in_channels, image_size=image_size
@@ -131,7 +105,6 @@ class FeedForward(Classifier):
             blocks[f"{line.operation}{count + 1}"] = self._block(line, before[0])
         self.layers = nn.Sequential(blocks)
         self.head = nn.Linear(shapes[-1][0], num_classes)
-        initialise(self, init)
 
     def _block(self, line: description.Layer, width_in: int) -> nn.Module:
         match line:
@@ -214,7 +187,6 @@ class FeedForward(Classifier):
             "layers": self.describe(),
             "activation": self.activation,
             "batch_norm": self.batch_norm,
-            "init": self.init,
             "softmax_output": self.softmax_output,
         }
 

@@ -27,13 +27,6 @@ def build(
     layers: list[str] | None = None,
     activation: Literal["relu", "tanh", "gelu", "silu", "sigmoid", "none"] = "tanh",
     batch_norm: bool = False,
-    init: Literal[
-        "pytorch",
-        "xavier_uniform",
-        "xavier_normal",
-        "kaiming_uniform",
-        "kaiming_normal",
-    ] = "pytorch",
     softmax_output: bool = False,
 ) -> nn.Module:
     """LeNet-5.
@@ -46,7 +39,6 @@ def build(
         layers: other layers in place of LeNet's, as `cnn` takes them.
         activation: after every convolution and linear layer.
         batch_norm: after every convolution that says neither `bn` nor `nobn`.
-        init: how weights are drawn; all but `pytorch` set biases to zero.
         softmax_output: return probabilities in place of logits.
     """
     border = max(0, (32 - image_size + 1) // 2)
@@ -68,5 +60,4 @@ def build(
         activation=activation,
         batch_norm=batch_norm,
         softmax_output=softmax_output,
-        init=init,
     )

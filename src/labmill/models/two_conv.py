@@ -33,7 +33,6 @@ class TwoConv(FeedForward):
             "filters2": output_width(second),
             "dense": output_width(dense),
             "activation": self.activation,
-            "init": self.init,
         }
 
 
@@ -48,13 +47,6 @@ def build(
     filters2: int = 16,
     dense: int = 100,
     activation: Literal["relu", "tanh", "gelu", "silu", "sigmoid", "none"] = "relu",
-    init: Literal[
-        "pytorch",
-        "xavier_uniform",
-        "xavier_normal",
-        "kaiming_uniform",
-        "kaiming_normal",
-    ] = "xavier_uniform",
 ) -> nn.Module:
     """Convolution, convolution, dense layer, head.
 
@@ -68,7 +60,6 @@ def build(
         filters2: channels of the second convolution.
         dense: neurons of the dense layer.
         activation: after both convolutions and the dense layer.
-        init: how weights are drawn; all but `pytorch` set biases to zero.
     """
     return TwoConv(
         [
@@ -81,5 +72,4 @@ def build(
         image_size=image_size,
         in_channels=in_channels,
         activation=activation,
-        init=init,
     )

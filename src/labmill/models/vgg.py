@@ -3,8 +3,7 @@
 `vgg16_modified` leaves out the second convolution and shrinks the classifier from
 4096 and 4096 to 4096 and 256 features, with less dropout.
 
-Differs from torchvision: names of the parameters (`weights` maps them), and all weights
-are drawn Kaiming-normal where torchvision draws the classifier's with deviation 0.01.
+Differs from torchvision: names of the parameters, which `weights` does not mind.
 """
 
 import logging
@@ -46,13 +45,6 @@ def build(
     layers: list[str] | None = None,
     activation: Literal["relu", "tanh", "gelu", "silu", "sigmoid", "none"] = "relu",
     batch_norm: bool = False,
-    init: Literal[
-        "pytorch",
-        "xavier_uniform",
-        "xavier_normal",
-        "kaiming_uniform",
-        "kaiming_normal",
-    ] = "kaiming_normal",
     softmax_output: bool = False,
     weights: str | None = None,
 ) -> nn.Module:
@@ -68,7 +60,6 @@ def build(
         layers: the layers themselves, as `cnn` takes them; outweighs the above.
         activation: after every convolution and linear layer.
         batch_norm: after every convolution that says neither `bn` nor `nobn`.
-        init: how weights are drawn; all but `pytorch` set biases to zero.
         softmax_output: return probabilities in place of logits.
         weights: file of a state dict to start from (`.safetensors`, or torch's own
             format without code); layers of other shapes keep their drawn weights.
@@ -81,8 +72,9 @@ def build(
         activation=activation,
         batch_norm=batch_norm,
         softmax_output=softmax_output,
-        init=init,
     )
+    for module in model.modules():
+        _initialise(module)
     if weights is not None:
         copy_matching(read_weights(Path(weights)), model)
     return model
@@ -99,6 +91,18 @@ def _describe(
     for width, dropout in zip(classifier or widths, dropouts, strict=True):
         lines += [f"linear {width}", f"dropout {dropout}"]
     return lines
+
+
+def _initialise(layer: nn.Module) -> None:
+    """Draw weights as torchvision does: without norms, sixteen layers need it."""
+    if isinstance(layer, nn.Conv2d):
+        nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+    elif isinstance(layer, nn.Linear):
+        nn.init.normal_(layer.weight, std=0.01)
+    else:
+        return
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
