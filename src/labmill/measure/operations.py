@@ -91,6 +91,11 @@ class _Recorder(TorchDispatchMode):
             for name, parameter in model.named_parameters()
         }
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Nothing is compiled here; skipping would import the compiler, for seconds.
+        return False
+
     @contextmanager
     def modules_tracked(self) -> Iterator[None]:
         with ExitStack() as stack:
