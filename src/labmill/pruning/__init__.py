@@ -1,0 +1,1 @@
+"""Structural pruning: units are really removed, with all that follows from it."""

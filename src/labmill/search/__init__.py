@@ -1,0 +1,1 @@
+"""Search: ranking a grid's points, what was chosen, Pareto fronts, learning curves."""
