@@ -275,7 +275,9 @@ def test_reset_head(decoder):
 def test_pruned_mlp_is_build_with_widths(decoder):
     """torch-pruning removes hidden features; arguments and weights make it anew."""
     model, batch = build(projections="headwise", **decoder).eval(), images()
-    graph = torch_pruning.DependencyGraph().build_dependency(model, batch)
+    graph = torch_pruning.DependencyGraph().build_dependency(
+        model, batch, verbose=False
+    )
     for block in [*model.encoder, *model.decoder]:
         first, _, _, second = block.mlp
         with torch.no_grad():  # features 1 and 4 do nothing, so removing them may not

@@ -11,12 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from labmill.models.attention import (
-    DecoderBlock,
-    EncoderBlock,
-    causal_mask,
-    prunable_mlps,
-)
+from labmill.models.attention import causal_mask
+from labmill.models.blocks import BlockModel, DecoderBlock, EncoderBlock
 from labmill.models.embedding import sinusoidal_table
 
 KIND = "sequence"  # token sequences in, logits per target position out
@@ -25,13 +21,13 @@ REQUIRES = {
     "heads": ("heads >= 1 and dim % heads == 0", "must divide dim"),
     "encoder_layers": ("encoder_layers >= 1", "must be at least 1"),
     "decoder_layers": ("decoder_layers >= 1", "must be at least 1"),
+    "mlp_widths": (
+        "mlp_widths is None or len(mlp_widths) == encoder_layers + decoder_layers",
+        "must have one entry per encoder block, then one per decoder block",
+    ),
     "max_length": (
         "max_length is None or max_length >= image_size",
         "must not be shorter than the sequences",
-    ),
-    "mlp_widths": (
-        "mlp_widths is None or len(mlp_widths) == encoder_layers + decoder_layers",
-        "must have one entry per encoder layer, then one per decoder layer",
     ),
     "dropout": ("0 <= dropout < 1", "must be at least 0 and below 1"),
 }
@@ -42,7 +38,7 @@ def visible(padding: Tensor | None) -> Tensor | None:
     return None if padding is None else ~padding[:, None, None]
 
 
-class Transformer(nn.Module):
+class Transformer(BlockModel):
     """Source tokens → logits of the target tokens; see `build`.
 
     Tokens are int64 in 0..vocabulary-1. Paddings are boolean, True where padded; no
@@ -62,7 +58,7 @@ class Transformer(nn.Module):
         arguments: dict[str, object],
     ):
         super().__init__()
-        self._arguments = arguments
+        self.built_with = arguments
         block = {
             "dim": dim,
             "heads": heads,
@@ -88,21 +84,6 @@ class Transformer(nn.Module):
     def reset_head(self, num_classes: int) -> None:
         """A fresh output layer for `num_classes` target tokens."""
         self.head = nn.Linear(self.head.in_features, num_classes).to(self.head.weight)
-
-    def arguments(self) -> dict[str, object]:
-        """Arguments with which `build` makes a net of this one's present shapes."""
-        blocks = [*self.encoder, *self.decoder]
-        return self._arguments | {
-            "mlp_widths": [block.mlp[0].out_features for block in blocks]
-        }
-
-    def prunable(self) -> dict[str, nn.Module]:
-        """Layers whose outputs may be removed, by name."""
-        return prunable_mlps(self.encoder, self.decoder)
-
-    def pruners(self) -> dict[type[nn.Module], object]:
-        """torch-pruning knows all kinds of layers here."""
-        return {}
 
     def embed(self, tokens: Tensor, first: int = 0) -> Tensor:
         """(B, T) → √dim · embedding + position, (B, T, dim); positions from `first`."""
@@ -243,23 +224,28 @@ def build(
     dim: int = 256,
     heads: int = 8,
     ffn: int = 1024,
-    mlp_widths: list[int] | None = None,
     encoder_layers: int = 1,
     decoder_layers: int = 1,
+    mlp_widths: list[int] | None = None,
     max_length: int | None = None,
     dropout: float = 0.0,
 ) -> nn.Module:
     """A sequence model: forward(source, target) on int64 tokens, not images.
 
-    num_classes: size of the vocabulary; the start token comes on top of it.
-    image_size: length of the sequences.
-    in_channels: 1; a sequence has one token per position.
-    dim, heads: features of a token, attention heads per layer.
-    ffn: hidden features of the feed-forward parts.
-    mlp_widths: the same for each (encoder, then decoder); what pruning changes.
-    encoder_layers, decoder_layers: how many layers of each kind.
-    dropout: on the embedding and on every branch.
-    max_length: positions kept, for decoding longer sequences; None: `image_size`.
+    Args:
+        num_classes: size of the vocabulary; the start token comes on top of it.
+        image_size: length of the sequences.
+        in_channels: has no meaning here; a sequence has one token per position.
+        dim: features of a token.
+        heads: attention heads of every block.
+        ffn: hidden features of a feed-forward part.
+        encoder_layers: blocks of the encoder.
+        decoder_layers: blocks of the decoder.
+        mlp_widths: hidden features of each feed-forward part (encoder, then decoder)
+            in place of `ffn`; what pruning changes.
+        max_length: positions kept, for decoding longer sequences; None: `image_size`.
+        dropout: share of features dropped after the embedding, inside each
+            feed-forward part and at the end of each branch.
     """
     arguments = dict(locals())
     widths = mlp_widths or [ffn] * (encoder_layers + decoder_layers)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from labmill.models.attention import DecoderBlock, EncoderBlock, prunable_mlps
+from labmill.models.blocks import BlockModel, DecoderBlock, EncoderBlock
 from labmill.models.embedding import (
     PatchEmbedding,
     sinusoidal_table,
@@ -64,7 +64,7 @@ class ClassQueryHead(nn.Linear):
         return (x * self.weight).sum(-1) + self.bias
 
 
-class VisionTransformer(nn.Module):
+class VisionTransformer(BlockModel):
     """Encoder over patches, and optionally a decoder that reads them; see `build`."""
 
     def __init__(
@@ -85,7 +85,7 @@ class VisionTransformer(nn.Module):
         arguments: dict[str, object],
     ):
         super().__init__()
-        self._arguments = arguments
+        self.built_with = arguments
         self.embedding = embedding
         self.encoder = nn.ModuleList(encoder)
         self.decoder = nn.ModuleList(decoder)
@@ -125,20 +125,7 @@ class VisionTransformer(nn.Module):
             self.queries = nn.Parameter(queries.to(like))
 
     def arguments(self) -> dict[str, object]:
-        """Arguments with which `build` makes a net of this one's present shapes."""
-        blocks = [*self.encoder, *self.decoder]
-        return self._arguments | {
-            "num_classes": self.head.out_features,
-            "mlp_widths": [block.mlp[0].out_features for block in blocks],
-        }
-
-    def prunable(self) -> dict[str, nn.Module]:
-        """Layers whose outputs may be removed, by name."""
-        return prunable_mlps(self.encoder, self.decoder)
-
-    def pruners(self) -> dict[type[nn.Module], object]:
-        """torch-pruning knows all kinds of layers here."""
-        return {}
+        return super().arguments() | {"num_classes": self.head.out_features}
 
     def positions_table(self) -> Tensor | None:
         """The rows added to the patches, (side², dim), without the class token's."""
@@ -254,31 +241,39 @@ def build(
     queries: Literal["class_token", "classes"] = "class_token",
     softmax_output: bool = False,
 ) -> nn.Module:
-    """A vision transformer for square images of `image_size` pixels.
+    """A vision transformer.
 
-    patch, stride: side of a patch and distance between patches in pixels; None: no
-        overlap.
-    dim, depth, heads: features of a token, encoder blocks, attention heads per block.
-    mlp_ratio: hidden features of the MLPs over `dim`.
-    mlp_widths: hidden features of each MLP (encoder, then decoder) in place of
-        `mlp_ratio * dim`; what pruning changes.
-    positions: 1-D sinusoidal over the token sequence, 2-D over rows and columns,
-        learnable, or none.
-    projections: `joint` as in arXiv:1706.03762, or `headwise`.
-    activation: between the two layers of an MLP.
-    norm: before each branch, or after its sum.
-    dropout: on the embedding and on every branch.
-    final_norm: layer norm before the head, as pre-norm networks have it.
-    class_token: there from the start; inserted after layer `class_token_layer`; joined
-        after all layers, so that it sees nothing; or in its place the patches' mean.
-    read_out: encoder layer whose output is read (0: the embedding); None: the last.
-    decoder_depth: blocks of self-attention, cross-attention to the encoded patches and
-        MLP through which the class token (or mean) goes after the encoder. With queries
-        `classes` it is added to one learnable query per class, and each class's logit
-        is read from its own query.
-    decoder_heads: attention heads of the decoder; None: `heads`.
-    softmax_output: return probabilities in place of logits, a defect kept so that
-        published figures can be reproduced.
+    Args:
+        num_classes: outputs of the head.
+        image_size: height and width of the images, in pixels.
+        in_channels: 1 for grey, 3 for colour.
+        patch: side of a patch, in pixels.
+        stride: distance between patches, in pixels; None: `patch`, no overlap.
+        dim: features of a token.
+        depth: encoder blocks.
+        heads: attention heads of the encoder.
+        mlp_ratio: hidden features of an MLP, as a multiple of `dim`.
+        mlp_widths: hidden features of each MLP (encoder, then decoder) in place of
+            `mlp_ratio`; what pruning changes.
+        positions: sinusoidal over the sequence, sinusoidal over rows and columns,
+            learnable, or none.
+        activation: inside the MLPs.
+        projections: `joint` as in arXiv:1706.03762, or `headwise`.
+        norm: before each branch, or after each residual sum.
+        final_norm: layer norm before the head, as nets with norm `pre` have it.
+        dropout: share of features dropped after the embedding, inside each MLP and at
+            the end of each branch.
+        class_token: there from the start; inserted after `class_token_layer`; joined
+            after all layers, so that it sees nothing; or in its place the patches' mean.
+        class_token_layer: encoder block after which the class token is inserted.
+        read_out: encoder block whose output is read (0: the embedding); None: the last.
+        decoder_depth: blocks of self-attention, cross-attention to the encoded patches
+            and MLP, through which the class token (or mean) goes after the encoder.
+        decoder_heads: attention heads of the decoder; None: `heads`.
+        queries: what the decoder carries: the class token alone, or the class token
+            plus one learnable query per class, from which that class's logit is read.
+        softmax_output: return probabilities in place of logits, a defect kept so that
+            published figures can be reproduced.
     """
     arguments = dict(locals())
     block = {
