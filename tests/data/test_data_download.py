@@ -150,6 +150,14 @@ def test_a_silent_host_is_asked_once(tmp_path, patience, monkeypatch):
     assert str(error.value).count("did not answer before") == 2
 
 
+def test_a_mirror_that_is_not_there_or_empty_is_named(served, tmp_path, patience):
+    served.plan[NAME] = [status(404)]
+    for mirror, reason in ((tmp_path / "none", "no such folder"), (tmp_path, "holds")):
+        with pytest.raises(LabmillError) as error:
+            get(served, tmp_path / "got", patience, mirror=str(mirror))
+        assert f"{mirror}: {reason}" in str(error.value)
+
+
 @pytest.mark.parametrize("layout", ["some-set", "some_set", "."])
 @pytest.mark.parametrize("given", ["argument", "variable"])
 def test_a_mirror_folder_comes_first(

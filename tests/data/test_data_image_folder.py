@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from labmill.data import prepare
-from labmill.data.image_folder import class_names, decode
+from labmill.data.image_folder import census, class_names, decode
 from labmill.data.splits import make_splits
 from labmill.errors import LabmillError
 
@@ -100,6 +100,18 @@ def test_the_card_follows_the_contents_of_the_files(folder, tmp_path):
     second = card()
     assert second["digests"] != first["digests"]
     assert second["digest"] != first["digest"]
+
+
+def test_the_census_sees_images_come_and_go_and_no_other_file(folder):
+    first = census(str(folder))
+    (folder / "dogs/notes.txt").write_text("longer than it was")
+    (folder / "cats/1.png").touch()
+    assert census(str(folder)) == first
+    save(folder / "cats/4.png")
+    with_another = census(str(folder))
+    assert with_another != first
+    (folder / "cats/4.png").rename(folder / "dogs/4.png")
+    assert census(str(folder)) not in (first, with_another)
 
 
 def broken(folder: Path, kind: str) -> str:

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from labmill.errors import LabmillError, suggest
+from labmill.runtime import atomic_write
 
 PARTS = ("train", "validation", "unlabelled")
 
@@ -121,3 +122,9 @@ def append(path: Path, text: str) -> None:
         os.write(descriptor, text.encode())
     finally:
         os.close(descriptor)
+
+
+def save(path: Path, **arrays: np.ndarray) -> None:
+    """Write an npz file, atomically; equal arrays give equal bytes."""
+    with atomic_write(path, "wb") as file:
+        np.savez(file, **arrays)

@@ -1,4 +1,6 @@
-"""CIFAR-10: small colour photographs (Krizhevsky, 2009, Learning Multiple Layers …).
+"""CIFAR-10: small colour photographs.
+
+Krizhevsky, 2009, Learning Multiple Layers of Features from Tiny Images.
 
 The archive holds pickles of Python 2. They are read after verification, and by an
 unpickler that knows nothing but NumPy arrays.

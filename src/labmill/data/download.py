@@ -55,15 +55,27 @@ class Fetching:
         """Where in a mirror the dataset's files may lie."""
         return list(dict.fromkeys([self.dataset.replace("_", "-"), self.dataset, ""]))
 
-    def local(self, wanted: str) -> Iterator[tuple[Path, bool]]:
-        """Paths of this file system to look at, and whether each is the final place."""
-        for name in self.names(wanted):
-            yield self.folder / name, True
+    def local(self, wanted: str, tried: list[str]) -> Iterator[tuple[Path, bool]]:
+        """Files of this machine to look at, and whether each lies in its final place.
+
+        Adds to `tried` the folders that hold none.
+        """
+        names = self.names(wanted)
+        folders = [(self.folder, [""])]
         for mirror in self.mirrors:
             if not is_url(mirror):
-                for below in self.subfolders():
-                    for name in self.names(wanted):
-                        yield Path(mirror).expanduser() / below / name, False
+                folders.append((Path(mirror).expanduser(), self.subfolders()))
+        for folder, below in folders:
+            paths = [folder / part / name for part in below for name in names]
+            found = [path for path in paths if path.is_file()]
+            if not found:
+                tried.append(
+                    f"{folder}: holds none of "
+                    + ", ".join(str(path.relative_to(folder)) for path in paths)
+                    if folder.is_dir()
+                    else f"{folder}: no such folder"
+                )
+            yield from ((path, folder == self.folder) for path in found)
 
     def remote(self, wanted: str) -> Iterator[str]:
         """Addresses to try, in order: mirrors, then the dataset's own."""
@@ -85,13 +97,10 @@ class Fetching:
 
     def obtain(self, wanted: str) -> list[str]:
         """Bring one file or archive in; the reasons why it failed, none on success."""
-        tried = []
-        for path, in_place in self.local(wanted):
-            if not path.is_file():
-                tried.append(f"{path}: no such file")
-                continue
+        tried: list[str] = []
+        for path, in_place in self.local(wanted, tried):
             try:
-                if in_place or wanted == self.archive:
+                if in_place or wanted == self.archive:  # read where it lies
                     self.accept(path, wanted)
                 else:
                     self.copy(path, wanted)
@@ -165,7 +174,7 @@ class Fetching:
             *(f"  {self.urls[0]}{wanted}" for wanted in tried),
             "and copy to this one, under exactly these names:",
             *(f"  {(self.folder / wanted).resolve()}" for wanted in tried),
-            "or set LABMILL_MIRROR to a folder that holds",
+            "or set LABMILL_MIRROR, or mirror in config.yaml, to a folder that holds",
             *(f"  {self.subfolders()[0]}/{wanted}" for wanted in tried),
         ]
         if self.archive:
