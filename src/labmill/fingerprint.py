@@ -19,7 +19,10 @@ PACKAGE = Path(__file__).parent
 # in the params itself.
 NEUTRAL = frozenset(
     f"labmill.{name}"
-    for name in ("errors", "study", "plan", "registry", "runtime", "fingerprint")
+    for name in (
+        *("errors", "study", "reading", "loading", "check", "entries", "job", "plan"),
+        *("index", "registry", "runtime", "fingerprint", "explain", "workflow"),
+    )
 )
 
 

@@ -44,8 +44,11 @@ def logged(path: str | Path) -> Iterator[None]:
     except LabmillError as error:
         log.error("Error: %s", error)
         sys.exit(1)
-    except Exception:
+    except Exception as error:
+        # Snakemake shows the log of a failed job; stderr need not say it twice.
+        root.removeHandler(handlers[1])
         log.exception("The job failed")
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(1)
     finally:
         for handler in handlers:

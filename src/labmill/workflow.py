@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from labmill.errors import LabmillError, suggest
+from labmill.explain import explanation
+from labmill.index import Finished
+from labmill.job import Job
 from labmill.lock import heal_stale_lock
-from labmill.plan import Finished, Job, Plan
+from labmill.plan import Plan
 from labmill.runtime import read_json
 
 ROOT = Path(__file__).parents[2]
+DRY_RUN = {"-n", "--dry-run", "--dryrun"}
 PLACE = re.compile(r"^results/((?:(?:smoke|laptop)/)?[a-z][a-z0-9_]*)/")
 
 
@@ -31,9 +35,13 @@ def start(workflow: Any, config: dict[str, Any]) -> list[str]:
     scale = config.get("scale", "full")
     prefix = "" if scale == "full" else f"{scale}/"
     places = [f"{prefix}{name}" for name in config.get("studies") or ()]
-    for place in asked_for(sys.argv[1:]) or places:
+    asked = asked_for(sys.argv[1:]) or places
+    for place in asked:
         plan(place)
-    if workflow.is_main_process:
+    if workflow.is_main_process and DRY_RUN & set(sys.argv):
+        for place in asked:
+            print(explanation(plan(place)), file=sys.stderr)
+    elif workflow.is_main_process:
         heal_stale_lock(Path.cwd())
     return places
 

@@ -5,6 +5,7 @@ Nothing is decided here: every function asks the study's plan (labmill.plan).
 
 import sys
 
+from labmill import index
 from labmill import workflow as mill
 from labmill.errors import LabmillError
 
@@ -127,27 +128,31 @@ def select_job(wildcards):
 
 
 def point_files(wildcards):
-    return plan_of(wildcards).point_files(wildcards.search)
+    return index.point_files(plan_of(wildcards), wildcards.search)
 
 
 def search_base(wildcards):
-    return plan_of(wildcards).search_base(wildcards.search)
+    return index.search_base(plan_of(wildcards), wildcards.search)
 
 
 def search_points(wildcards):
-    return plan_of(wildcards).point_runs(wildcards.search)
+    return index.point_runs(plan_of(wildcards), wildcards.search)
 
 
 def summarize_job(wildcards):
     return plan_of(wildcards).summarize_job().params
 
 
+def results_of(wildcards):
+    return plan_of(wildcards), mill.finished(wildcards, checkpoints)
+
+
 def results_index(wildcards):
-    return plan_of(wildcards).results_index(mill.finished(wildcards, checkpoints))
+    return index.results_index(*results_of(wildcards))
 
 
 def results_files(wildcards):
-    return plan_of(wildcards).results_files(mill.finished(wildcards, checkpoints))
+    return index.results_files(*results_of(wildcards))
 
 
 def report_job(wildcards):

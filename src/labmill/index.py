@@ -1,0 +1,134 @@
+"""Which files a study's summary reads: from the plan's list of runs, never a glob."""
+
+from collections.abc import Callable
+from typing import Any
+
+from labmill.entries import Entry
+from labmill.plan import Plan
+
+# Whether a step of a prune loop was its last: (loop, variant, seed, step) -> bool.
+Finished = Callable[[str, str, "int | str", int], bool]
+
+
+def last_step(
+    plan: Plan, loop: str, variant: str, seed: int | str, finished: Finished
+) -> int:
+    """The number of steps of a prune loop; `finished(step)` asks the results."""
+    pruning = plan.study.pruning[loop]
+    if pruning.drop is None and pruning.macs is None:
+        return pruning.steps
+    for step in range(1, pruning.steps + 1):
+        if finished(loop, variant, seed, step):
+            return step
+    return pruning.steps
+
+
+def stages(plan: Plan, variant: str, seed: int | str, finished: Finished) -> list[str]:
+    """All stages of a run, in the order in which they are made."""
+    steps = {
+        loop: last_step(plan, loop, variant, seed, finished)
+        for loop in plan.loops(variant)
+    }
+    return ["dense"] + [
+        f"{loop}_{step}" for loop, n in steps.items() for step in range(1, n + 1)
+    ]
+
+
+def results_index(plan: Plan, finished: Finished) -> list[dict[str, Any]]:
+    """What the summary reads, from the plan and never from a glob.
+
+    One record per (entry, seed, stage) and one per search, each with its files.
+    """
+    records = []
+    for entry in plan.entries.values():
+        first = "pretext" if entry.kind == "pretext" else "dense"
+        for seed in entry.seeds:
+            made = (
+                stages(plan, entry.name, seed, finished)
+                if entry.kind == "variant"
+                else [first]
+            )
+            for stage in made:
+                files = stage_files(plan, entry, seed, stage, made)
+                records.append(
+                    {
+                        "variant": entry.name,
+                        "label": entry.label,
+                        "kind": entry.kind,
+                        "seed": seed,
+                        "stage": stage,
+                        "folder": plan.folder(entry.name, seed, stage),
+                        "files": files,
+                    }
+                )
+    for stage in plan.study.search:
+        chosen = f"{plan.results}/{stage}/chosen.json"
+        records.append({"kind": "search", "stage": stage, "files": {"chosen": chosen}})
+    return records
+
+
+def stage_files(
+    plan: Plan, entry: Entry, seed: int, stage: str, made: list[str]
+) -> dict[str, str]:
+    """The files of one stage that the summary reads.
+
+    The test set is opened for the dense net and the end of each loop, not for every
+    step on the way; the first seed's nets are measured, alone on the machine.
+    """
+    folder = plan.folder(entry.name, seed, stage)
+    names = {
+        "model": "model.safetensors",
+        "description": "model.json",
+        "history": "history.csv",
+    }
+    if stage == "dense":
+        names["batches"] = "batches.csv"
+    elif stage != "pretext":
+        names["prune"] = "prune.json"
+    if entry.kind == "variant":
+        loop = stage.rpartition("_")[0]
+        last = [s for s in made if s.rpartition("_")[0] == loop][-1]
+        if stage in ("dense", last):
+            names |= {"metrics": "metrics.json", "predictions": "predictions.npz"}
+        if seed == entry.seeds[0]:
+            names["measure"] = "measure.json"
+    return {key: f"{folder}/{name}" for key, name in names.items()}
+
+
+def results_files(plan: Plan, finished: Finished) -> list[str]:
+    """Every file of the index."""
+    return [
+        path
+        for record in results_index(plan, finished)
+        for path in record["files"].values()
+    ]
+
+
+def point_runs(plan: Plan, stage: str) -> list[dict[str, Any]]:
+    """The runs of one search: point, seed and the files that the choice reads."""
+    return [
+        {
+            "point": point.name,
+            "seed": seed,
+            "history": f"{folder}/history.csv",
+            "description": f"{folder}/model.json",
+        }
+        for point in plan.points(stage)
+        for seed in point.seeds
+        for folder in [plan.folder(point.name, seed, "dense")]
+    ]
+
+
+def point_files(plan: Plan, stage: str) -> list[str]:
+    """The files that the choice of one search reads."""
+    return [
+        run[key]
+        for run in point_runs(plan, stage)
+        for key in ("history", "description")
+    ]
+
+
+def search_base(plan: Plan, stage: str) -> str | list[str]:
+    """The earlier choice that a search's variant begins from, or nothing."""
+    chosen = plan.study.variants[plan.study.search[stage].variant].chosen
+    return f"{plan.results}/{chosen.search}/chosen.json" if chosen else []
