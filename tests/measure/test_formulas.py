@@ -13,7 +13,8 @@ from labmill.errors import LabmillError
 from labmill.measure import formulas
 from labmill.measure.operations import count
 from labmill.measure.operations_table import CONVENTIONS, Convention, Quantities
-from labmill.models.attention import Attention, DecoderBlock, EncoderBlock
+from labmill.models.attention import Attention
+from labmill.models.blocks import DecoderBlock, EncoderBlock
 from labmill.models.transformer import build
 
 quick = settings(max_examples=30, deadline=None, derandomize=True)

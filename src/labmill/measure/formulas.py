@@ -5,7 +5,7 @@ number in a table and the formula beside it cannot differ. Letters: n sequence l
 m length of the memory that cross-attention reads, d width, h heads, f hidden width of
 the feed-forward part, v vocabulary. Conventions are those of "everything" in
 `labmill.measure.operations_table`, for one sequence, layers with biases, and blocks as
-`labmill.models.attention` builds them (joint projections, ReLU).
+`labmill.models.blocks` builds them (joint projections, ReLU).
 """
 
 from collections.abc import Callable
