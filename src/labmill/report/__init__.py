@@ -1,0 +1,1 @@
+"""Results become a table, claims, a document, and proof: reads files only."""

@@ -1,0 +1,1 @@
+"""Collect a study's results into one table, and compute every claim."""
