@@ -67,11 +67,7 @@ RECOVERED = {
 @pytest.mark.parametrize("steps", RECOVERED.values(), ids=RECOVERED)
 def test_a_passing_fault_is_survived(served, tmp_path, patience, steps):
     served.plan[NAME] = list(steps)
-    served.plan["other/" + NAME] = [status(404)]
-    path = get(
-        served, tmp_path, patience, urls=[served.url, served.url, served.url + "other/"]
-    )
-    assert path.read_bytes() == CONTENT
+    assert get(served, tmp_path, patience).read_bytes() == CONTENT
     assert not list(tmp_path.glob("*.part"))
 
 

@@ -10,9 +10,9 @@ from labmill.randomness import numpy_generator
 
 
 def shuffled(labels: np.ndarray, label: int, seed: int, *, offset: int) -> np.ndarray:
-    """The images of one class in the order drawn for it; test images in another."""
+    """The images of one class, as indices from `offset` on, in the order drawn for it."""
     members = np.flatnonzero(labels == label) + offset
-    return numpy_generator(seed, "split", label, int(offset > 0)).permutation(members)
+    return numpy_generator(seed, "split", label).permutation(members)
 
 
 def quotas(part: str, amount: float | int, pool: Sequence[np.ndarray]) -> list[int]:

@@ -138,9 +138,10 @@ def receive(
             advance(len(block))
             if file.tell() > limit:
                 raise UnavailableError(f"sends more than the {limit} bytes expected")
-    if total is not None and length(part) < total:
+    whole = total or size
+    if whole is not None and length(part) < whole:
         raise InterruptedTransferError(
-            f"closed the connection at {length(part)} of {total} bytes"
+            f"closed the connection at {length(part)} of {whole} bytes"
         )
 
 
