@@ -111,7 +111,7 @@ class Entries(dict[str, Entry]):
             base = self._pretext_base(variant.start)
         if variant.chosen:
             search = self.study.search[variant.chosen.search]
-            origin = self._variant(search.variant, self.study.variants[search.variant])
+            origin = self.origin(search)
             base = Defaults(model=origin.model, training=origin.training)
             more |= {"chosen": variant.chosen, "fixed": settings_of(variant)}
         return self._resolved(name, "variant", variant, base=base, **more)
@@ -123,8 +123,12 @@ class Entries(dict[str, Entry]):
         model = resolve_model(defaults.model, pretext.model, self.source, at)
         return Defaults(model=model, training=defaults.training)
 
+    def origin(self, search: Search) -> Entry:
+        """The variant whose settings a search varies, run itself or not."""
+        return self._variant(search.variant, self.study.variants[search.variant])
+
     def _points(self, stage: str, search: Search) -> Iterable[Entry]:
-        origin = self._variant(search.variant, self.study.variants[search.variant])
+        origin = self.origin(search)
         base = resolve_training(
             origin.training, search.training, self.source, ("search", stage, "training")
         )

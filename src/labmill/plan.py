@@ -197,6 +197,9 @@ class Plan:
             point_name(stage, values): dict(zip(search.matrix, values, strict=True))
             for values in itertools.product(*search.matrix.values())
         }
+        base = self.entries.origin(search)
+        if base.chosen:
+            settings["base"] = {"rank": base.chosen.rank, "fixed": base.fixed}
         return Job(
             "select",
             settings,

@@ -18,6 +18,7 @@ checkpoint prune:
         model=previous_model,
         description=previous_description,
         before=previous_record,
+        chosen=chosen_file,
     output:
         model="results/{study}/{variant}/seed{seed}/{loop}_{step}/model.safetensors",
         description="results/{study}/{variant}/seed{seed}/{loop}_{step}/model.json",

@@ -8,7 +8,7 @@ from labmill.runtime import logged, provenance
 
 with logged(snakemake.log[0]):
     record = provenance(snakemake.params.job)
-    before = snakemake.input.get("before")
+    before, chosen = snakemake.input.get("before"), snakemake.input.get("chosen")
     prune(
         record["settings"],
         images=Path(snakemake.input.images),
@@ -17,6 +17,7 @@ with logged(snakemake.log[0]):
         model=Path(snakemake.input.model),
         description=Path(snakemake.input.description),
         before=Path(before) if before else None,
+        chosen=Path(chosen) if chosen else None,
         model_out=Path(snakemake.output.model),
         description_out=Path(snakemake.output.description),
         history=Path(snakemake.output.history),
