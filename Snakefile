@@ -9,13 +9,6 @@ configfile: workflow.source_path("config.yaml")
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/data.smk"
-include: "workflow/rules/train.smk"
-include: "workflow/rules/evaluate.smk"
-include: "workflow/rules/measure.smk"
-include: "workflow/rules/prune.smk"
-include: "workflow/rules/search.smk"
-include: "workflow/rules/report.smk"
 
 
 localrules:
@@ -23,7 +16,15 @@ localrules:
 
 
 rule all:
-    default_target: True
     """Build the reports that config.yaml lists."""
     input:
         [f"results/{place}/report.html" for place in PLACES],
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/measure.smk"
+include: "workflow/rules/prune.smk"
+include: "workflow/rules/search.smk"
+include: "workflow/rules/report.smk"

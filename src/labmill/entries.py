@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from labmill import registry
 from labmill.check import check_model
 from labmill.errors import LabmillError
 from labmill.loading import resolve_model, resolve_training
 from labmill.reading import Source, merged
 from labmill.study import (
+    Augmentation,
     Choice,
     Defaults,
     Model,
@@ -94,6 +96,7 @@ class Entries(dict[str, Entry]):
         training = resolve_training(
             base.training, delta.training, self.source, (table, name, "training")
         )
+        training = self._augmented(training)
         return Entry(
             name=name,
             kind=kind,
@@ -123,6 +126,14 @@ class Entries(dict[str, Entry]):
         model = resolve_model(defaults.model, pretext.model, self.source, at)
         return Defaults(model=model, training=defaults.training)
 
+    def _augmented(self, training: Training) -> Training:
+        """The recipe with the dataset's own augmentation where it asks for that."""
+        if training.augmentation != "dataset":
+            return training
+        dataset = self.study.data.dataset
+        own = Augmentation(**registry.constant("data", dataset, "AUGMENTATION", {}))
+        return training.model_copy(update={"augmentation": own})
+
     def origin(self, search: Search) -> Entry:
         """The variant whose settings a search varies, run itself or not."""
         return self._variant(search.variant, self.study.variants[search.variant])
@@ -136,6 +147,7 @@ class Entries(dict[str, Entry]):
         for values in itertools.product(*search.matrix.values()):
             settings = dict(zip(keys, values, strict=True))
             model, training = self.with_settings(origin.model, base, settings, stage)
+            training = self._augmented(training)
             yield Entry(
                 name=point_name(stage, values),
                 kind="point",

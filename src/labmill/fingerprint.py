@@ -22,6 +22,8 @@ NEUTRAL = frozenset(
     for name in (
         *("errors", "study", "reading", "loading", "check", "entries", "job", "plan"),
         *("index", "registry", "runtime", "fingerprint", "explain", "workflow"),
+        # Downloads are verified by digest, however they were fetched.
+        *("data.download", "data.transfer", "data.archive"),
     )
 )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from labmill import registry
 from labmill.check import check_data, check_references
+from labmill.data.image_folder import census
 from labmill.entries import Entries, Entry, point_name
 from labmill.errors import LabmillError, suggest
 from labmill.fingerprint import digest
@@ -117,6 +118,8 @@ class Plan:
         """Fetch, verify and decode the dataset."""
         data = self.study.data
         settings = {"dataset": data.dataset, "arguments": data.arguments}
+        if data.dataset == "image_folder":
+            settings["files"] = census(data.arguments["path"])
         return Job("download", settings, (f"data.{data.dataset}",))
 
     def split_job(self) -> Job:

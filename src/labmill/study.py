@@ -112,7 +112,7 @@ class Augmentation(Section):
     contrast: Fraction = Field(0.0, description="Largest relative change.")
     rotate90: bool = Field(False, description="Rotate by 0, 90, 180 or 270 degrees.")
     cutout: Annotated[int, Field(ge=0)] = Field(
-        0, description="Side of a square set to the mean, in pixels."
+        0, description="Side of a square set to black, in pixels."
     )
 
 
@@ -193,8 +193,9 @@ class Training(Section):
         "default",
         description="Of matrices and kernels; other than `default` zeroes biases.",
     )
-    augmentation: Augmentation = Field(
-        default_factory=Augmentation, description="Random changes of training images."
+    augmentation: Augmentation | Literal["dataset"] = Field(
+        default_factory=Augmentation,
+        description="Random changes of training images; `dataset`: what suits it.",
     )
     labels: Count | None = Field(
         None, description="Label budget: train on the first n of the split, balanced."

@@ -2,7 +2,7 @@
 
 A file of this folder with a function `decode` is a dataset. Its constants are literals,
 read from the source text: `CLASSES`, `IMAGE_SIZE`, `CHANNELS` (None where the arguments
-decide), `AUGMENTATION` (what training uses unless the study says otherwise), `ORIGIN`
+decide), `AUGMENTATION` (what `augmentation: dataset` means), `ORIGIN`
 (its page), `SOURCES` (the files `decode` reads: name -> `size` in bytes and `sha256`),
 `URLS` (base addresses of the files, tried in order) and, where the files come packed,
 `ARCHIVE` (the archive's name; names in `SOURCES` are paths in it).
