@@ -140,18 +140,19 @@ class Muon:
 
 
 def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
-    """The nearest semi-orthogonal matrix, roughly: quintic Newton-Schulz in bfloat16.
+    """The nearest semi-orthogonal matrix, roughly: quintic Newton-Schulz.
 
-    Singular values end between about 0.7 and 1.2 (Jordan et al., 2024).
+    Singular values end between about 0.7 and 1.2 (Jordan et al., 2024, who compute in
+    bfloat16; here in the matrix's own type, since small singular values need it).
     """
     a, b, c = 3.4445, -4.7750, 2.0315
     tall = matrix.shape[0] > matrix.shape[1]
-    x = (matrix.T if tall else matrix).bfloat16()
+    x = matrix.T if tall else matrix
     x = x / x.norm().clamp(min=1e-7)
     for _ in range(steps):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return (x.T if tall else x).to(matrix.dtype)
+    return x.T if tall else x
 
 
 @dataclass
