@@ -1,0 +1,176 @@
+"""The rule's one call: files in, files out."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from runs import IMAGE_MODELS, SMALL, equal, images_of, network
+
+from labmill import checkpoint
+from labmill.errors import LabmillError
+from labmill.study import Model, Run, Start
+from labmill.training.train import HISTORY, train
+
+TRAINING = {"epochs": 2, "batch_size": 8, "compile": "off", "precision": "fp32"}
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A decoded dataset and a split, as the rules before leave them."""
+    data = images_of(40, 10)
+    np.save(tmp_path / "images.npy", data.images)
+    labels = data.labels.copy()
+    labels[data.train[30:]] = -1
+    np.savez(
+        tmp_path / "split.npz",
+        train=data.train[:30],
+        validation=data.validation,
+        unlabelled=data.train[30:],
+        labels=labels,
+    )
+    card = {"name": "made", "channels": 3, "image_size": 32, "mean": [0.4] * 3}
+    (tmp_path / "card.json").write_text(json.dumps({**card, "std": [0.2] * 3}))
+    return tmp_path
+
+
+def run_of(**changes) -> Run:
+    values = {
+        "variant": "v",
+        "seed": 3,
+        "model": Model(name="cnn", arguments=SMALL["cnn"]),
+        "training": TRAINING,
+    }
+    return Run.model_validate({**values, **changes}, strict=False)
+
+
+def trained(files, run: Run, name: str = "out", start=None):
+    out = files / name
+    train(
+        run,
+        images=files / "images.npy",
+        card=files / "card.json",
+        split=files / "split.npz",
+        start=start,
+        model=out / "model.safetensors",
+        description=out / "model.json",
+        history=out / "history.csv",
+        batches=out / "batches.csv",
+        state=out / "state/abc",
+        provenance={"fingerprint": "abc"},
+        progress=False,
+    )
+    return out
+
+
+def test_outputs(files):
+    out = trained(files, run_of())
+    with (out / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == HISTORY and len(rows) == 2
+    record = json.loads((out / "model.json").read_text())
+    assert (record["name"], record["num_classes"]) == ("cnn", 3)
+    assert record["provenance"] == {"fingerprint": "abc"}
+    facts = record["training"]
+    assert {"status", "parameters", "epochs", "wall_seconds", "device"} <= facts.keys()
+    assert {"threads", "precision", "compile", "resumed_at"} <= facts.keys()
+    model = checkpoint.load(out / "model.safetensors", out / "model.json")
+    assert facts["parameters"] == sum(p.numel() for p in model.parameters())
+
+
+def test_lost_outputs_come_back_without_training(files):
+    first = trained(files, run_of())
+    kept = {
+        name: (first / name).read_bytes()
+        for name in ("model.safetensors", "model.json", "history.csv", "batches.csv")
+    }
+    for name in kept:
+        (first / name).unlink()
+    again = trained(files, run_of())
+    assert {name: (again / name).read_bytes() for name in kept} == kept
+
+
+def test_the_record_of_a_finished_run_takes_no_room(files):
+    out = trained(files, run_of())
+    assert (out / "model.safetensors").samefile(out / "state/abc/done.safetensors")
+
+
+def test_initial_weights_depend_on_the_seed_and_the_rule_alone(files):
+    still = {**TRAINING, "epochs": 0}
+    torch.manual_seed(1)
+    one = trained(files, run_of(training=still), "one")
+    torch.manual_seed(2)
+    two = trained(files, run_of(training=still), "two")
+    three = trained(files, run_of(training=still, seed=4), "three")
+    drawn = {**still, "initialisation": "kaiming_normal"}
+    four = trained(files, run_of(training=drawn), "four")
+    found = [(d / "model.safetensors").read_bytes() for d in (one, two, three, four)]
+    assert found[0] == found[1] and len(set(found)) == 3
+
+
+def test_a_pretext_feeds_a_variant(files):
+    pretext = trained(files, run_of(task="rotation", images="unlabelled"), "pretext")
+    record = json.loads((pretext / "model.json").read_text())
+    assert record["num_classes"] == 4
+    begun = checkpoint.read_tensors(pretext / "model.safetensors")
+    start = Start(pretext="p", freeze=True)
+    out = trained(files, run_of(start=start), start=pretext / "model.safetensors")
+    ended = checkpoint.read_tensors(out / "model.safetensors")
+    features = [name for name in begun if not name.startswith("head.")]
+    assert all(torch.equal(begun[name], ended[name]) for name in features)
+    assert ended["head.weight"].shape[0] == 3
+
+
+def test_a_start_of_another_model_is_refused(files):
+    other = trained(
+        files, run_of(model=Model(name="lenet", arguments=SMALL["lenet"])), "other"
+    )
+    with pytest.raises(LabmillError, match=r"other/model\.safetensors: weights of"):
+        trained(files, run_of(), start=other / "model.safetensors")
+
+
+def test_an_empty_part_is_refused(files):
+    data = dict(np.load(files / "split.npz"))
+    np.savez(files / "split.npz", **{**data, "unlabelled": data["unlabelled"][:0]})
+    with pytest.raises(LabmillError, match="'unlabelled' has no images"):
+        trained(files, run_of(task="rotation", images="unlabelled"))
+
+
+# Checkpoints
+
+SPEC = {"arguments": {}, "num_classes": 3, "image_size": 32, "in_channels": 3}
+
+
+@pytest.mark.parametrize("name", IMAGE_MODELS)
+def test_saved_networks_come_back(name, tmp_path):
+    model = network(name).to(memory_format=torch.channels_last)
+    paths = tmp_path / "m.safetensors", tmp_path / "m.json"
+    spec = {**SPEC, "name": name, "arguments": SMALL.get(name, {})}
+    checkpoint.save(model, spec, *paths, {})
+    assert equal(checkpoint.load(*paths).state_dict(), model.state_dict())
+    before = paths[0].read_bytes()
+    checkpoint.save(checkpoint.load(*paths), spec, *paths, {})
+    assert paths[0].read_bytes() == before
+
+
+def test_tied_weights_are_saved(tmp_path):
+    tied = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Linear(3, 3))
+    tied[1].weight = tied[0].weight
+    checkpoint.write_tensors(tied.state_dict(), tmp_path / "t.safetensors")
+    found = checkpoint.read_tensors(tmp_path / "t.safetensors")
+    assert equal(found, tied.state_dict())
+
+
+def test_damaged_files_are_named(tmp_path):
+    weights, description = tmp_path / "m.safetensors", tmp_path / "m.json"
+    with pytest.raises(LabmillError, match=r"m\.json: not a model description"):
+        checkpoint.load(weights, description)
+    spec = {**SPEC, "name": "cnn", "arguments": SMALL["cnn"]}
+    checkpoint.save(network(), spec, weights, description, {})
+    weights.write_bytes(weights.read_bytes()[:50])
+    with pytest.raises(LabmillError, match=r"m\.safetensors: cannot be read"):
+        checkpoint.load(weights, description)
+    checkpoint.write_tensors({"a": torch.zeros(1)}, weights)
+    with pytest.raises(LabmillError, match=r"m\.safetensors: weights of another model"):
+        checkpoint.load(weights, description)
