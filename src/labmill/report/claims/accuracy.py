@@ -1,0 +1,331 @@
+"""Which variant, and what a factor does: tests over seeds, or over images for one seed."""
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from labmill.evaluation.statistics import (
+    Verdict,
+    holm,
+    mean_over_seeds,
+    minimum_detectable_effect,
+    paired_images,
+    verdict,
+)
+from labmill.report.claims import words
+from labmill.report.claims.evidence import (
+    LEAST_SEEDS,
+    Contrast,
+    Evidence,
+    Outcome,
+    compare_seeds,
+    contrast,
+    correct,
+    worst,
+)
+from labmill.report.claims.template import Judged, Plain, Test, judged, plain
+
+Claims = list[dict[str, Any]]
+ACCURACY = "test_accuracy"
+
+SCORE = Plain(
+    "Of the {images} test images, {label} gets {mean} right ({seeds}{interval})."
+)
+BEST = Judged(
+    higher="The highest test accuracy is that of {leader}: {mean}, the mean of {seeds}. "
+    "Its difference from each of the other {others} is shown; the smallest is "
+    "{difference} (to {next}; {interval}, paired t-test over seeds, {p} after Holm's "
+    "correction over all {pairs} pairs of variants).",
+    lower="{leader} is shown to be lower than every other variant.",
+    not_shown="First in the table stands {leader} with a test accuracy of {mean}, the "
+    "mean of {seeds}; but these runs do not show that it would come first again. No "
+    "difference is shown between it and {open} (paired t-tests over seeds, Holm's "
+    "correction over all {pairs} pairs of variants).",
+    too_few="{few} Trained again from other random starting weights, every network would "
+    "score a little differently, and from so few runs nobody can tell such luck from a "
+    "real difference. So the variants cannot be ranked: give each at least "
+    "{least} seeds.",
+)
+DIFFERENCE = Judged(
+    higher="{metric}{mean_of} is {difference} higher with {first} than with {second} "
+    "({interval}, {seeds}, paired t-test, {p} after Holm's correction; sign-flip test "
+    "{flip}).",
+    lower="{metric}{mean_of} is {difference} lower with {first} than with {second} "
+    "({interval}, {seeds}, paired t-test, {p} after Holm's correction; sign-flip test "
+    "{flip}).",
+    not_shown="{metric}{mean_of}: no difference between {first} and {second} is shown "
+    "({signed}; {interval}, {seeds}, paired t-test, {p} after Holm's correction). With "
+    "this spread, {seeds} could show no less than {detectable}.",
+    too_few="{metric}{mean_of}: from {seeds} it cannot be said whether {first} and "
+    "{second} differ; at least {least} are needed.",
+)
+IMAGES = Judged(
+    higher="On these {images} test images, for these two trained networks (seed {seed}), "
+    "{first} has a test accuracy {difference} higher than {second}: {only_first} images "
+    "only the first gets right, {only_second} only the second (McNemar's exact test, {p} "
+    "after Holm's correction). Whether this would happen again with other seeds, this "
+    "does not say.",
+    lower="On these {images} test images, for these two trained networks (seed {seed}), "
+    "{first} has a test accuracy {difference} lower than {second}: {only_first} images "
+    "only the first gets right, {only_second} only the second (McNemar's exact test, {p} "
+    "after Holm's correction). Whether this would happen again with other seeds, this "
+    "does not say.",
+    not_shown="On these {images} test images, for these two trained networks (seed "
+    "{seed}), no difference in test accuracy between {first} and {second} is shown: "
+    "{only_first} images only the first gets right, {only_second} only the second "
+    "(McNemar's exact test, {p} after Holm's correction).",
+    too_few="There are too few test images to compare {first} and {second}.",
+)
+POWER = Plain(
+    "How fine a difference these runs can show: two variants' test accuracies differ "
+    "from seed to seed with a standard deviation of {sd} (over {pairs}), so "
+    "{seeds} could show no less than {detectable} in four of five repetitions, before "
+    "any correction for several tests."
+)
+NO_ANSWER = Plain(
+    "This question has no answer here: of {variants} no run with a common seed was "
+    "finished."
+)
+SIDE_BY_SIDE = Plain(
+    "{metric}: {first_values} with {first}, {second_values} with {second}."
+)
+
+
+def ranking_claims(evidence: Evidence) -> Claims:
+    """Which variant comes first, and whether that is shown."""
+    runs = {v: evidence.usable(v, ACCURACY) for v in evidence.runs}
+    means = {
+        variant: float(np.mean([row.cells[ACCURACY] for row in found.values()]))
+        for variant, found in runs.items()
+        if found
+    }
+    order = sorted(means, key=lambda variant: -means[variant])
+    if not order:
+        return []
+    if len(order) == 1:
+        return [score_claim(evidence, order[0])]
+    outcomes = pairs_of(evidence, order)
+    leading = [o for o in outcomes if o.contrast.id.startswith(f"pair:{order[0]}:")]
+    if not leading:
+        return []
+    claims = [best_claim(evidence, order, leading, len(outcomes))]
+    claims += [
+        difference_claim(evidence, outcome, "ranking")
+        for outcome in leading
+        if outcome.test.verdict is not Verdict.TOO_FEW
+    ]
+    single = [o.contrast for o in leading if o.test.verdict is Verdict.TOO_FEW]
+    claims += image_claims(evidence, single, "ranking")
+    return claims + power_claims(evidence, outcomes)
+
+
+def pairs_of(evidence: Evidence, order: Sequence[str]) -> list[Outcome]:
+    """Every pair of variants, the one that stands first in `order` minus the other."""
+    contrasts = [
+        contrast(
+            evidence,
+            f"pair:{a}:{b}",
+            (evidence.label(a), evidence.label(b)),
+            [(a, b)],
+            ACCURACY,
+        )
+        for a, b in combinations(order, 2)
+    ]
+    return compare_seeds(
+        contrasts, [ACCURACY] * len(contrasts), "all pairs of variants"
+    )
+
+
+def score_claim(evidence: Evidence, variant: str) -> dict[str, Any]:
+    """The accuracy of a study's only variant."""
+    rows = list(evidence.usable(variant, ACCURACY).values())
+    mean = mean_over_seeds([row.cells[ACCURACY] for row in rows])
+    images = evidence.images(variant)
+    digits = words.decimals(images, mean.n)
+    ends = ""
+    if mean.low is not None and mean.high is not None:
+        ends = (
+            f", 95{words.SPACE}% interval {words.fixed(100 * mean.low, digits)} to "
+            f"{words.percent(mean.high, digits)}"
+        )
+    return plain(
+        SCORE,
+        "score",
+        "ranking",
+        [row.input(ACCURACY) for row in rows],
+        n=mean.n,
+        estimate=mean.estimate,
+        images=f"{images:,}",
+        label=evidence.label(variant),
+        mean=words.percent(mean.estimate, digits),
+        seeds=words.number_of(mean.n, "seed"),
+        interval=ends,
+    )
+
+
+def best_claim(
+    evidence: Evidence, order: Sequence[str], leading: Sequence[Outcome], pairs: int
+) -> dict[str, Any]:
+    """Whether the first stays first: its difference from every other must be shown."""
+    leader = order[0]
+    rows = evidence.usable(leader, ACCURACY).values()
+    weakest = max(leading, key=lambda o: (o.test.p_holm or 0.0, -o.test.estimate))
+    word = worst(leading)
+    test = Test(**vars(weakest.test) | {"verdict": word})
+    digits = words.decimals(evidence.images(leader), len(rows))
+    counts = {v: len(evidence.usable(v, ACCURACY)) for v in order}
+    return judged(
+        BEST,
+        test,
+        "best",
+        "ranking",
+        [one for outcome in leading for one in outcome.contrast.inputs(ACCURACY)],
+        leader=evidence.label(leader),
+        mean=words.percent(
+            float(np.mean([row.cells[ACCURACY] for row in rows])), digits
+        ),
+        seeds=words.number_of(len(rows), "seed"),
+        others=words.spelled(len(order) - 1),
+        next=weakest.contrast.second,
+        difference=words.points(weakest.test.estimate, digits),
+        interval=words.interval(weakest.test.low, weakest.test.high, "%", digits),
+        p=words.p_value(weakest.test.p_holm or 0.0),
+        pairs=pairs,
+        open=words.listed(
+            o.contrast.second for o in leading if o.test.verdict is not Verdict.HIGHER
+        ),
+        few=few_seeds(evidence, counts),
+        least=words.spelled(LEAST_SEEDS),
+    )
+
+
+def few_seeds(evidence: Evidence, counts: dict[str, int]) -> str:
+    """Who was trained how often, where that is too seldom."""
+    least = min(counts.values())
+    times = {1: "once (one seed)", 2: "twice (two seeds)"}.get(least, f"{least} times")
+    if set(counts.values()) == {least}:
+        return f"Each variant was trained {times}."
+    few = [evidence.label(v) for v, n in counts.items() if n == least]
+    return f"Trained only {times}: {words.listed(few)}."
+
+
+def difference_claim(
+    evidence: Evidence, outcome: Outcome, section: str, mean_of: str = ""
+) -> dict[str, Any]:
+    """One contrast as a sentence."""
+    made, test, metric = outcome.contrast, outcome.test, words.metric(outcome.column)
+    images = min(
+        (
+            row.cells.get("test_n", 1000)
+            for p in made.pairs.values()
+            for r in p
+            for row in r
+        )
+    )
+    digits = words.decimals(images, test.n)
+    least = minimum_detectable_effect(outcome.comparison.sd or 0.0, test.n)
+    return judged(
+        DIFFERENCE,
+        test,
+        made.id,
+        section,
+        made.inputs(outcome.column),
+        metric=metric.words[:1].upper() + metric.words[1:],
+        first=made.first,
+        second=made.second,
+        difference=words.amount(test.estimate, metric.unit, digits),
+        signed=("+" if test.estimate > 0 else words.MINUS if test.estimate < 0 else "")
+        + words.amount(test.estimate, metric.unit, digits),
+        interval=words.interval(test.low, test.high, metric.unit, digits),
+        seeds=words.number_of(test.n, "seed"),
+        p=words.p_value(1.0 if test.p_holm is None else test.p_holm),
+        flip=words.p_value(outcome.comparison.sign_flip_p),
+        detectable=words.amount(least or 0.0, metric.unit, digits),
+        least=words.spelled(LEAST_SEEDS),
+        mean_of=mean_of,
+    )
+
+
+def image_claims(
+    evidence: Evidence, contrasts: Iterable[Contrast], section: str
+) -> Claims:
+    """Single networks against each other on the test images; Holm over the contrasts."""
+    made = []
+    for one in contrasts:
+        for seed, pairs in list(one.pairs.items())[:1]:
+            for first, second in pairs:
+                right = [correct(evidence, row)[0] for row in (first, second)]
+                made.append((one, seed, first, second, paired_images(*right)))
+    adjusted = holm([compared.p for *_, compared in made])
+    claims = []
+    for (one, seed, *rows, compared), p_holm in zip(made, adjusted, strict=True):
+        ends = ":".join(row.cells["variant"] for row in rows)
+        labels = [stage_label(row) for row in rows]
+        test = Test(
+            name="McNemar's exact test over test images",
+            n=compared.n,
+            family=f"{section}: single networks",
+            estimate=compared.estimate,
+            low=compared.low,
+            high=compared.high,
+            p=compared.p,
+            p_holm=p_holm,
+            verdict=verdict(p_holm, estimate=compared.estimate, n_seeds=None),
+        )
+        claims.append(
+            judged(
+                IMAGES,
+                test,
+                f"{one.id}:images:{ends}",
+                section,
+                [
+                    {"file": row.record["files"]["predictions"], "field": "test_logits"}
+                    for row in rows
+                ],
+                images=f"{compared.n:,}",
+                seed=seed,
+                first=labels[0],
+                second=labels[1],
+                difference=words.points(
+                    compared.estimate, words.decimals(compared.n, 1)
+                ),
+                only_first=compared.only_first,
+                only_second=compared.only_second,
+                p=words.p_value(p_holm if p_holm is not None else compared.p),
+            )
+        )
+    return claims
+
+
+def stage_label(row: Any) -> str:
+    """A network's name: its variant's, with the stage where that is not `dense`."""
+    label, stage = words.escape(row.cells["label"]), row.cells["stage"]
+    return label if stage == "dense" else f"{label} after {words.escape(stage)}"
+
+
+def power_claims(evidence: Evidence, outcomes: Sequence[Outcome]) -> Claims:
+    """What the study's seeds could show, from the pooled spread of all pairs."""
+    sds = [o.comparison.sd for o in outcomes if o.comparison.sd is not None]
+    if not sds:
+        return []
+    n = min(o.comparison.n for o in outcomes if o.comparison.sd is not None)
+    pooled = float(np.sqrt(np.mean(np.square(sds))))
+    least = minimum_detectable_effect(pooled, n)
+    images = max(evidence.images(variant) for variant in evidence.runs)
+    digits = words.decimals(images, n)
+    return [
+        plain(
+            POWER,
+            "power",
+            "ranking",
+            [one for o in outcomes for one in o.contrast.inputs(ACCURACY)],
+            n=n,
+            estimate=least,
+            seeds=words.number_of(n, "seed"),
+            sd=words.points(pooled, digits),
+            pairs=words.number_of(len(sds), "pair") + " of variants",
+            detectable=words.points(least or 0.0, digits),
+        )
+    ]

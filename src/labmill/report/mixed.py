@@ -1,0 +1,59 @@
+"""Do the numbers of one table come from the same code, libraries and device?"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from labmill.report.read import Row
+
+# Jobs that are compared with each other: a network is trained by one, pruned by another.
+KINDS = {"model": "training", "metrics": "evaluation", "measure": "measurement"}
+
+# The libraries whose version can change a number.
+NUMERIC = {"torch", "torchvision", "numpy", "scipy"}
+
+
+def mixed(rows: Iterable[Row]) -> list[str]:
+    """One sentence per thing that differs between the jobs behind the rows; else [].
+
+    Compared among the jobs of one kind: the fingerprint of each module that two jobs
+    share (variants use different models, which is no mixture), versions of libraries,
+    processor and device.
+    """
+    found: dict[tuple[str, str, str], dict[str, list[str]]] = {}
+    for row in rows:
+        for kind, made in row.provenance.items():
+            who = (
+                f"{row.cells['variant']} seed {row.cells['seed']} {row.cells['stage']}"
+            )
+            for aspect, name, value in facts(made):
+                values = found.setdefault((kind, aspect, name), {})
+                values.setdefault(value, []).append(who)
+    return [
+        sentence(kind, aspect, name, values)
+        for (kind, aspect, name), values in found.items()
+        if len(values) > 1 and kind in KINDS
+    ]
+
+
+def facts(made: dict[str, Any]) -> Iterable[tuple[str, str, str]]:
+    """(aspect, name, value) of one job's provenance."""
+    versions = made.get("versions", {})
+    for name, value in made.get("code", {}).items():
+        if name not in versions:
+            yield "code", name, value
+    for name in sorted(NUMERIC & versions.keys()):
+        yield "library", name, versions[name]
+    yield "device", "device", str(made.get("device"))
+    yield "device", "processor", str(made.get("machine", {}).get("processor"))
+
+
+def sentence(kind: str, aspect: str, name: str, values: dict[str, list[str]]) -> str:
+    """What differs, the rarer value's runs named."""
+    counts = sorted(values.items(), key=lambda item: (-len(item[1]), item[0]))
+    parts = [
+        f"{value} ({len(who)} jobs"
+        + (f": {', '.join(who[:3])}{' …' if len(who) > 3 else ''})" if n else ")")
+        for n, (value, who) in enumerate(counts)
+    ]
+    what = f"code of {name}" if aspect == "code" else name
+    return f"Mixed {KINDS[kind]} jobs, {what}: {'; '.join(parts)}."

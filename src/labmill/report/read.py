@@ -1,0 +1,324 @@
+"""Read a study's files into rows, each cell with the file and field it came from."""
+
+import csv
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from labmill.errors import LabmillError
+from labmill.fingerprint import digest
+from labmill.runtime import atomic_write, read_json
+from labmill.search.chosen import settings_at
+from labmill.search.select import figures
+
+PARTS = ("validation", "test")
+SCORES = (
+    "n",
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "loss",
+    "calibration_error",
+)
+IDENTITY = ("variant", "label", "kind", "seed", "stage", "status", "reason", "model")
+# Without one of these, a stage has no result. A capsule leaves the weights out.
+NEEDED = ("description", "history", "prune", "metrics", "predictions")
+TIME = re.compile(r"^\d\d:\d\d:\d\d ")
+
+# metrics.json's content for a record; `verify` gives one that recomputes it.
+Scores = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a study's results are now; `planned` is what its plan called the folder."""
+
+    folder: Path
+    planned: str
+
+    def path(self, planned: str) -> Path:
+        """The file that the plan called `planned`."""
+        inside = Path(planned)
+        if inside.is_relative_to(self.planned):
+            return self.folder / inside.relative_to(self.planned)
+        return inside
+
+
+@dataclass
+class Row:
+    """One stage of one run.
+
+    `cells`: what runs.csv says; `sources`: cell → (file, field); `settings`: dotted keys
+    of model and training; `provenance`: of each job that wrote a file of the stage.
+    """
+
+    record: Mapping[str, Any]
+    cells: dict[str, Any]
+    sources: dict[str, tuple[str, str]] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def put(self, name: str, value: Any, file: str, at: str) -> None:
+        """Set a cell that stands in `file` at `at`, if it has a value."""
+        if value is not None and value != "":
+            self.cells[name] = value
+            self.sources[name] = (self.record["files"][file], at)
+
+    def input(self, name: str) -> dict[str, str]:
+        """The cell's origin, as a claim names it."""
+        file, at = self.sources[name]
+        return {"file": file, "field": at}
+
+    @property
+    def usable(self) -> bool:
+        """Whether the run came to an end that says something about its recipe."""
+        return self.cells["status"] not in ("failed", "diverged")
+
+
+def place_of(index: Iterable[Mapping[str, Any]], folder: Path) -> Place:
+    """The place of a plan's index whose results are in `folder`."""
+    for record in index:
+        if record["kind"] == "search":
+            planned = Path(record["files"]["chosen"]).parents[1]
+        else:
+            planned = Path(record["folder"]).parents[2]
+        return Place(folder, planned.as_posix())
+    raise LabmillError(f"{folder}: the plan lists no runs")
+
+
+def read_rows(
+    index: Iterable[Mapping[str, Any]],
+    place: Place,
+    study: Mapping[str, Any],
+    scores: Scores | None = None,
+) -> list[Row]:
+    """One row per record of a run, failed ones included, in the plan's order."""
+    index = list(index)
+    chosen = {
+        record["stage"]: place.path(record["files"]["chosen"])
+        for record in index
+        if record["kind"] == "search" and record["files"]["chosen"]
+    }
+    read = scores or (lambda record: read_json(place.path(record["files"]["metrics"])))
+    return [
+        read_row(record, place, study, chosen, read)
+        for record in index
+        if record["kind"] != "search"
+    ]
+
+
+def read_row(
+    record: Mapping[str, Any],
+    place: Place,
+    study: Mapping[str, Any],
+    chosen: Mapping[str, Path],
+    scores: Scores,
+) -> Row:
+    """One stage's row; a stage without its files has the status `failed`."""
+    identity = {
+        key: record[key] for key in ("variant", "label", "kind", "seed", "stage")
+    }
+    files = {
+        name: place.path(path) if path else None
+        for name, path in record["files"].items()
+    }
+    missing = [name for name, path in files.items() if not (path and path.is_file())]
+    lost = [name for name in NEEDED if name in missing]
+    row = Row(record, identity | {"status": "failed", "reason": None, "model": None})
+    if set(missing) - {"model", "batches"}:
+        row.cells["reason"] = record.get("reason") or reason(record, place, missing)
+    if "description" not in missing:
+        add_description(row, read_json(files["description"]), study, chosen)
+    if lost:
+        row.cells["status"] = "failed"
+        return row
+    add_history(row, files["history"], files["description"])
+    if "prune" in files:
+        add_prune(row, read_json(files["prune"]))
+    if "metrics" in files:
+        add_metrics(row, scores(record))
+    if "measure" in files and "measure" not in missing:
+        add_measure(row, read_json(files["measure"]))
+    return row
+
+
+def reason(record: Mapping[str, Any], place: Place, missing: list[str]) -> str:
+    """Why files are missing: the last line of the job's log, where there is one."""
+    log = place.path(record["log"]) if record.get("log") else None
+    if log and not log.is_absolute() and not log.is_file():
+        depth = len(Path(place.planned).parts)
+        log = Path(place.folder, *[".."] * depth, log)
+    lines = log.read_text(encoding="utf-8").split("\n") if log and log.is_file() else []
+    said = [TIME.sub("", line).strip() for line in lines if line.strip()]
+    return said[-1] if said else f"no file for: {', '.join(missing)}"
+
+
+def add_description(
+    row: Row,
+    description: Mapping[str, Any],
+    study: Mapping[str, Any],
+    chosen: Mapping[str, Path],
+) -> None:
+    """Status, cost of training, and what was trained, from model.json."""
+    training, made = description["training"], description["provenance"]
+    row.provenance["model"] = {"device": training.get("device")} | made
+    row.cells |= {"status": training["status"], "model": description["name"]}
+    row.put("epochs", training.get("epochs"), "description", "training.epochs")
+    row.put("train_seconds", training.get("seconds"), "description", "training.seconds")
+    row.put(
+        "parameters", training.get("parameters"), "description", "training.parameters"
+    )
+    row.put("precision", training.get("precision"), "description", "training.precision")
+    row.put("device", training.get("device"), "description", "training.device")
+    row.put("threads", training.get("threads"), "description", "training.threads")
+    row.cells |= {
+        "code": digest(made["code"]),
+        "torch": made["versions"].get("torch"),
+        "fingerprint": made["fingerprint"],
+    }
+    settings = made["settings"]
+    row.settings = {"model.name": description["name"]}
+    row.settings |= flat("model", description["arguments"])
+    row.settings |= flat("training", settings.get("training", {}))
+    choice = study["variants"].get(row.cells["variant"], {}).get("chosen")
+    if choice and choice["search"] in chosen and "training" in settings:
+        path = chosen[choice["search"]]
+        found = settings_at(read_json(path), choice["rank"], path)
+        row.settings |= {
+            key: value
+            for key, value in found.items()
+            if key.startswith("training.") and key not in settings["fixed"]
+        }
+
+
+def add_history(row: Row, history: Path, description: Path) -> None:
+    """The end of the curves, from history.csv; a point's figures as its search saw them."""
+    epochs = read_table(history)
+    names = ("train_accuracy", "train_loss", "validation_accuracy", "validation_loss")
+    for name in (*names, "images_per_second"):
+        known = [epoch[name] for epoch in epochs if epoch[name] is not None]
+        if known and math.isfinite(known[-1]):
+            row.put(name, known[-1], "history", name)
+    if epochs:
+        row.put("train_operations", epochs[-1]["operations"], "history", "operations")
+        memory = [
+            e["peak_memory_mb"] for e in epochs if e["peak_memory_mb"] is not None
+        ]
+        row.put(
+            "peak_memory_mb", max(memory, default=None), "history", "peak_memory_mb"
+        )
+    if row.cells["kind"] == "point" and row.usable:
+        run = {
+            "seed": row.cells["seed"],
+            "history": history,
+            "description": description,
+        }
+        found = figures(run)["validation_accuracy"]
+        row.put("validation_accuracy", found, "history", "validation_accuracy")
+
+
+def add_prune(row: Row, prune: Mapping[str, Any]) -> None:
+    """The triple of a prune step and what is left, from prune.json."""
+    row.provenance["prune"] = dict(prune["provenance"])
+    for name in ("before", "after_pruning", "finetuned", "parameters", "macs"):
+        row.put(name, prune[name], "prune", name)
+    row.put("dense_macs", prune.get("dense_macs"), "prune", "dense_macs")
+
+
+def add_metrics(row: Row, metrics: Mapping[str, Any]) -> None:
+    """Scores on validation and test images, from metrics.json."""
+    row.provenance["metrics"] = dict(metrics["provenance"])
+    for part in PARTS:
+        for name in SCORES:
+            value = metrics["parts"][part][name]
+            row.put(f"{part}_{name}", value, "metrics", f"parts.{part}.{name}")
+    for name, value in metrics["parts"]["test"]["class_accuracy"].items():
+        at = f"parts.test.class_accuracy.{name}"
+        row.put(f"class_accuracy.{name}", value, "metrics", at)
+    row.put("test_openings", metrics["test_openings"], "metrics", "test_openings")
+
+
+def add_measure(row: Row, measure: Mapping[str, Any]) -> None:
+    """Parameters, operations and latency, from measure.json."""
+    row.provenance["measure"] = dict(measure["provenance"])
+    row.put("parameters", measure["parameters"], "measure", "parameters")
+    row.put("macs", measure["macs"], "measure", "macs")
+    total = measure["operations"]["total"]["operations"]
+    row.put("operations", total, "measure", "operations.total.operations")
+    for number, timing in enumerate(measure["latency"]):
+        stem = f"latency_ms_b{timing['batch']}"
+        names = {"": "median_ms", "_q1": "q1_ms", "_q3": "q3_ms", "_n": "n"}
+        for end, name in names.items():
+            row.put(stem + end, timing[name], "measure", f"latency.{number}.{name}")
+
+
+def flat(prefix: str, value: Any) -> dict[str, Any]:
+    """Nested mappings as dotted keys."""
+    if isinstance(value, Mapping) and value:
+        return {
+            key: leaf
+            for name, inner in value.items()
+            for key, leaf in flat(f"{prefix}.{name}", inner).items()
+        }
+    return {prefix: value}
+
+
+def differing(rows: Iterable[Row]) -> list[str]:
+    """The settings that are not the same in all rows that have settings."""
+    known = [row.settings for row in rows if row.settings]
+    keys = dict.fromkeys(key for settings in known for key in settings)
+    return [
+        key
+        for key in keys
+        if len({json.dumps(settings.get(key)) for settings in known}) > 1
+    ]
+
+
+def as_table(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """The rows of runs.csv: identity, settings that differ, figures; None where empty."""
+    rows = list(rows)
+    varied = differing(row for row in rows if row.cells["stage"] == "dense")
+    figures = dict.fromkeys(
+        name for row in rows for name in row.cells if name not in IDENTITY
+    )
+    table = []
+    for row in rows:
+        settings = {key: row.settings.get(key) for key in varied}
+        settings = {
+            key: json.dumps(value) if isinstance(value, list | dict) else value
+            for key, value in settings.items()
+        }
+        cells = {name: row.cells.get(name) for name in (*IDENTITY, *figures)}
+        table.append({**{k: cells.pop(k) for k in IDENTITY}, **settings, **cells})
+    return table
+
+
+def write_table(path: Path, table: list[dict[str, Any]]) -> None:
+    """Write rows as CSV, atomically; numbers in full, None as an empty cell."""
+    with atomic_write(path) as file:
+        writer = csv.DictWriter(file, list(table[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(table)
+
+
+def read_table(path: Path) -> list[dict[str, Any]]:
+    """A CSV file's rows: numbers as int or float, empty cells as None."""
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        return [
+            {name: number(text) for name, text in row.items()}
+            for row in csv.DictReader(file)
+        ]
+
+
+def number(text: str) -> Any:
+    """A cell's value: int, float, text, or None where it is empty."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text or None
