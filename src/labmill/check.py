@@ -24,7 +24,8 @@ def check_data(data: Data, source: Source) -> dict[str, Any]:
     """Check dataset, arguments and classes; return what models need to know of them.
 
     Returns:
-        `num_classes`, `image_size`, `in_channels`; None where only the images can tell.
+        `num_classes` (of sequences the vocabulary), `image_size`, `in_channels`, None
+        where only the images can tell; and `kind`, `image` or `sequence`.
     """
     if data.dataset not in registry.names("data"):
         known = suggest(data.dataset, registry.names("data"))
@@ -33,6 +34,15 @@ def check_data(data: Data, source: Source) -> dict[str, Any]:
     check_arguments("data", data.dataset, data.arguments, source, at)
     classes = registry.constant("data", data.dataset, "CLASSES")
     kept = len(classes) if classes else None
+    kind = registry.constant("data", data.dataset, "KIND", "image")
+    if kind == "sequence" and data.normalisation != "none":
+        fail(
+            source,
+            f"found {data.normalisation!r}; {data.dataset} has tokens, which only "
+            "`none` leaves as they are",
+            ("data", "normalisation"),
+            ("data", "dataset"),
+        )
     if classes and (data.classes is not None or data.roll_number is not None):
         key = "classes" if data.classes is not None else "roll_number"
         try:
@@ -47,9 +57,10 @@ def check_data(data: Data, source: Source) -> dict[str, Any]:
     size = registry.constant("data", data.dataset, "IMAGE_SIZE")
     channels = registry.constant("data", data.dataset, "CHANNELS")
     return {
-        "num_classes": kept,
+        "num_classes": registry.constant("data", data.dataset, "VOCABULARY", kept),
         "image_size": size or given.get("image_size"),
         "in_channels": channels or given.get("channels"),
+        "kind": kind,
     }
 
 
@@ -99,6 +110,19 @@ def check_model(
         known = suggest(model.name, registry.names("models"))
         fail(source, f"found {model.name!r}; {known}", *[(*p, "name") for p in at])
     check_arguments("models", model.name, model.arguments, source, *at)
+    reads = registry.constant("models", model.name, "KIND", "image")
+    if reads != facts["kind"]:
+        fitting = [
+            name
+            for name in registry.names("models")
+            if registry.constant("models", name, "KIND", "image") == facts["kind"]
+        ]
+        fail(
+            source,
+            f"{model.name} reads {reads}s and the dataset has {facts['kind']}s; models "
+            f"that fit: {', '.join(fitting)}",
+            *[(*place, "name") for place in at],
+        )
     signature = registry.arguments("models", model.name)
     values = {a.name: a.default for a in signature} | model.arguments
     values |= {key: value for key, value in facts.items() if key in values}
@@ -125,6 +149,24 @@ def check_model(
             getattr(importlib.import_module(module), function)(values)
         except LabmillError as error:
             fail(source, str(error), *at)
+
+
+def check_examine(study: Study, models: dict[str, Model], source: Source) -> None:
+    """Check that the variants to be examined have attention to look at."""
+    for index, name in enumerate(study.examine.variants if study.examine else ()):
+        needed = ("attention_maps", "hidden_states")
+        fitting = [
+            model
+            for model in registry.names("models")
+            if all(registry.defines("models", model, method) for method in needed)
+        ]
+        if name in models and models[name].name not in fitting:
+            fail(
+                source,
+                f"{name} is a {models[name].name}, which has no layers of attention "
+                f"over patches to look at; models that have: {', '.join(fitting)}",
+                ("examine", "variants", index),
+            )
 
 
 def condition_names(condition: str) -> set[str]:
@@ -195,5 +237,7 @@ def check_references(study: Study, source: Source) -> None:
                 exists(variant, "variants", at)
     for index, name in enumerate(study.edits.variants if study.edits else ()):
         exists(name, "variants", ("edits", "variants", index))
+    for index, name in enumerate(study.examine.variants if study.examine else ()):
+        exists(name, "variants", ("examine", "variants", index))
     for name in study.published.variants if study.published else {}:
         exists(name, "variants", ("published", "variants", name))

@@ -109,6 +109,8 @@ def listed(plan: Plan) -> Iterator[tuple[str, str, Job]]:
             yield who, files["predictions"], plan.evaluate_job(*run)
         if "measure" in files:
             yield who, files["measure"], plan.measure_job(*run)
+        if "examine" in files:
+            yield who, files["examine"], plan.examine_job(*run[:2])
     yield "the study", f"{plan.results}/runs.csv", plan.summarize_job()
     yield "the study", f"{plan.results}/report.md", plan.report_job()
 

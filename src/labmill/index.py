@@ -92,6 +92,8 @@ def stage_files(
             names |= {"metrics": "metrics.json", "predictions": "predictions.npz"}
         if seed == entry.seeds[0]:
             names["measure"] = "measure.json"
+        if stage == "dense" and plan.examined(entry.name, seed):
+            names |= {"examine": "examine.json", "examine_arrays": "examine.npz"}
     return {key: f"{folder}/{name}" for key, name in names.items()}
 
 

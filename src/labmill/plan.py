@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from labmill import registry
-from labmill.check import check_data, check_references
+from labmill.check import check_data, check_examine, check_references
 from labmill.data.image_folder import census
 from labmill.entries import Entries, Entry, point_name
 from labmill.errors import LabmillError, suggest
@@ -46,6 +46,8 @@ class Plan:
         self.facts = check_data(study.data, self.source)
         self.place = self.name if scale == "full" else f"{scale}/{self.name}"
         self.entries = Entries(study, self.source, self.facts)
+        models = {name: entry.model for name, entry in self.entries.items()}
+        check_examine(study, models, self.source)
 
     # --- what is trained ---
 
@@ -284,6 +286,26 @@ class Plan:
             {"model": self.stage_job(variant, seed, stage).fingerprint},
         )
 
+    def examined(self, variant: str, seed: int | str) -> bool:
+        """Whether a run's dense net is looked into."""
+        asked = self.study.examine.variants if self.study.examine else ()
+        return variant in asked and int(seed) == self.entry(variant).seeds[0]
+
+    def examine_job(self, variant: str, seed: int | str) -> Job:
+        """Attention maps, attention distance and probes by depth of a dense net."""
+        assert self.study.examine is not None
+        settings = self.study.examine.model_dump(mode="json", exclude={"variants"})
+        settings |= self.run(variant, seed).model_dump(
+            mode="json", include={"normalisation"}
+        )
+        return Job(
+            "examine",
+            settings,
+            ("evaluation.examine",),
+            ("torch", "numpy"),
+            {"model": self.train_job(variant, seed).fingerprint},
+        )
+
     def summarize_job(self) -> Job:
         """Collect all results of the study into one table."""
         consumes = {}
@@ -293,6 +315,9 @@ class Plan:
                 consumes[f"{entry.name} seed {seed}"] = run
             first = self.measure_job(entry.name, entry.seeds[0], "dense").fingerprint
             consumes[f"{entry.name} measure"] = first
+            if self.examined(entry.name, entry.seeds[0]):
+                job = self.examine_job(entry.name, entry.seeds[0])
+                consumes[f"{entry.name} examine"] = job.fingerprint
             for loop, pruning in self.loops(entry.name).items():
                 for seed in entry.seeds:
                     last = self.prune_job(loop, entry.name, seed, pruning.steps)

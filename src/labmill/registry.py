@@ -109,6 +109,16 @@ def constant(kind: str, name: str, key: str, default: Any = None) -> Any:
     return constants(kind, name).get(key, default)
 
 
+def defines(kind: str, name: str, method: str) -> bool:
+    """Whether a class of the file has that method."""
+    return any(
+        isinstance(item, ast.FunctionDef) and item.name == method
+        for node in tree(kind, known(kind, name)).body
+        if isinstance(node, ast.ClassDef)
+        for item in node.body
+    )
+
+
 def load(kind: str, name: str) -> types.ModuleType:
     """Import the entry's module."""
     return importlib.import_module(f"labmill.{kind}.{known(kind, name)}")

@@ -391,6 +391,24 @@ class Measure(Section):
     count_table: bool = Field(False, description="Show operations layer by layer.")
 
 
+class Examine(Section):
+    """Which transformers are looked into: what they attend to, what each layer knows."""
+
+    variants: Annotated[tuple[Name, ...], Field(min_length=1)] = Field(
+        description="Variants with attention; the first seed's net is examined."
+    )
+    images: Count = Field(
+        6, description="Validation images whose attention maps are kept."
+    )
+    distance_images: Count = Field(
+        500, description="Validation images for the attention distance."
+    )
+    probe_images: Count = Field(
+        5000,
+        description="Training images that a linear probe of each layer is fitted to.",
+    )
+
+
 class Edits(Section):
     """Search for the smallest change of architecture that makes a variant faster."""
 
@@ -472,6 +490,9 @@ class Study(Section):
     edits: Edits | None = Field(None, description="Minimal architecture edits.")
     measure: Measure = Field(
         default_factory=Measure, description="Cost of every network."
+    )
+    examine: Examine | None = Field(
+        None, description="Attention maps and probes by depth."
     )
     compare: dict[Name, Comparison] = Field(
         default_factory=dict, description="Questions answered by claims."

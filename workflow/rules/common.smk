@@ -92,6 +92,10 @@ def measure_job(wildcards):
     return plan_of(wildcards).measure_job(**job_of(wildcards)).params
 
 
+def examine_job(wildcards):
+    return plan_of(wildcards).examine_job(wildcards.variant, wildcards.seed).params
+
+
 def job_of(wildcards):
     return {key: wildcards[key] for key in ("variant", "seed", "stage")}
 
