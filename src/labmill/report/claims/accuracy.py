@@ -217,12 +217,10 @@ def difference_claim(
     """One contrast as a sentence."""
     made, test, metric = outcome.contrast, outcome.test, words.metric(outcome.column)
     images = min(
-        (
-            row.cells.get("test_n", 1000)
-            for p in made.pairs.values()
-            for r in p
-            for row in r
-        )
+        row.cells.get("test_n", 1000)
+        for p in made.pairs.values()
+        for r in p
+        for row in r
     )
     digits = words.decimals(images, test.n)
     least = minimum_detectable_effect(outcome.comparison.sd or 0.0, test.n)
@@ -301,8 +299,8 @@ def image_claims(
 
 def stage_label(row: Any) -> str:
     """A network's name: its variant's, with the stage where that is not `dense`."""
-    label, stage = words.escape(row.cells["label"]), row.cells["stage"]
-    return label if stage == "dense" else f"{label} after {words.escape(stage)}"
+    label, stage = words.named(row.cells["label"]), row.cells["stage"]
+    return label if stage == "dense" else f"{label} after {words.named(stage)}"
 
 
 def power_claims(evidence: Evidence, outcomes: Sequence[Outcome]) -> Claims:

@@ -57,7 +57,7 @@ def question_claims(
     contrasts, notes = [], []
     for level, variants in others:
         pairs = list(zip(variants, base, strict=False))
-        labels = (words.escape(level), words.escape(reference))
+        labels = (words.named(level), words.named(reference))
         whole = contrast(evidence, f"compare:{name}:{level}", labels, pairs, column)
         if not whole.pairs:
             claims.append(no_answer(evidence, whole, pairs))
@@ -166,7 +166,7 @@ def class_claim(
         f"classes:{whole.id}" + (f":{name}" if column else ""),
         "classes",
         [one for key in used for one in whole.inputs(key)],
-        name=words.escape(name),
+        name=words.named(name),
         first=whole.first,
         second=whole.second,
         difference=words.points(test.estimate, 0),

@@ -15,7 +15,7 @@ from labmill.evaluation.statistics import (
     verdict,
 )
 from labmill.report.claims.template import Test
-from labmill.report.claims.words import escape
+from labmill.report.claims.words import named
 from labmill.report.read import Place, Row
 
 LEAST_SEEDS = 3
@@ -51,7 +51,7 @@ class Evidence:
         """A variant's name in the report, harmless as Markdown."""
         runs = self.runs.get(variant)
         label = next(iter(runs.values())).cells["label"] if runs else variant
-        return escape(label)
+        return named(label)
 
     def images(self, variant: str) -> int:
         """The number of test images."""

@@ -44,12 +44,14 @@ def metric(column: str) -> Metric:
     return METRICS.get(column, Metric(f"`{column}`"))
 
 
-def escape(name: object) -> str:
-    """A name that the user chose, as Markdown that shows it and does nothing else.
+def escape(text: object) -> str:
+    """Any text as Markdown that shows it, on one line, and does nothing else."""
+    return SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
 
-    Quoted where it has a comma, so that it can stand in a list.
-    """
-    text = SPECIAL.sub(r"\\\1", " ".join(str(name).split()))
+
+def named(name: object) -> str:
+    """A name that the user chose, in a sentence: quoted where it has a comma."""
+    text = escape(name)
     return f"“{text}”" if "," in text else text
 
 
