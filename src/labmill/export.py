@@ -9,6 +9,7 @@ store needs none, and `mlflow migrate-filestore` turns it into a database.
 import csv
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -46,55 +47,72 @@ def mlflow_export(index: Path, out: Path) -> None:
     from mlflow.tracking import MlflowClient
 
     content = read_json(index)
-    records = content["runs"] if isinstance(content, dict) else content
     client = MlflowClient(tracking_uri=out.resolve().as_uri())
-    name = "/".join(index.parent.parts).rpartition("results/")[2]
-    experiment = client.create_experiment(name or index.parent.name)
-    for record in records:
-        if "seed" in record:
-            export_run(client, experiment, record)
-    log.info("%d runs in %s", sum("seed" in r for r in records), out)
+    experiment = client.create_experiment(content["results"].removeprefix("results/"))
+    for record in content["runs"]:
+        files = {
+            key: index.parent / Path(path).relative_to(content["results"])
+            for key, path in record["files"].items()
+        }
+        export_run(client, experiment, record, files)
+    log.info("%d runs in %s", len(content["runs"]), out)
 
 
-def export_run(client: Any, experiment: str, record: Mapping[str, Any]) -> None:
-    """One run of the index."""
+def export_run(
+    client: Any, experiment: str, record: Mapping[str, Any], files: Mapping[str, Path]
+) -> None:
+    """One run of the index; a failed one with its reason and the files that it has."""
     from mlflow.entities import Metric, Param
 
-    files = {key: Path(path) for key, path in record["files"].items()}
-    described = read_json(files["description"])
-    provenance = described["provenance"]
-    training = described["training"]
-    end = round(datetime.fromisoformat(provenance["date"]).timestamp() * 1000)
-    start = end - round(
-        1000 * (training.get("wall_seconds") or training.get("seconds") or 0)
+    files = {key: path for key, path in files.items() if path.exists()}
+    described = read_json(files["description"]) if "description" in files else {}
+    provenance, training = (
+        described.get("provenance", {}),
+        described.get("training", {}),
+    )
+    date = provenance.get("date")
+    end = milliseconds(
+        datetime.fromisoformat(date).timestamp() if date else time.time()
     )
     identity = {key: str(record[key]) for key in ("variant", "seed", "stage", "kind")}
     run = client.create_run(
         experiment,
-        start_time=start,
+        start_time=end - milliseconds(training.get("wall_seconds", 0)),
         run_name=f"{record['variant']}/seed{record['seed']}/{record['stage']}",
         tags=identity
-        | {"status": training["status"], "fingerprint": provenance["fingerprint"]},
+        | {"status": str(record["status"]), "reason": str(record["reason"] or "")}
+        | {"fingerprint": provenance.get("fingerprint", "")},
     )
-    params = {**identity, **dict(leaves(described["arguments"], "arguments"))}
-    params |= dict(leaves(provenance["settings"]))
     metrics = [
         Metric(clean(name), value, end, step)
-        for name, value, step in [*epochs(files["history"]), *figures(files)]
+        for name, value, step in [*epochs(files), *figures(files)]
     ]
-    named = [Param(clean(k), str(v)[:LONGEST]) for k, v in params.items()]
+    settings = dict(leaves(described.get("arguments", {}), "arguments"))
+    settings |= dict(leaves(provenance.get("settings", {})))
+    params = [
+        Param(clean(key), str(value)[:LONGEST])
+        for key, value in (settings | identity).items()
+    ]
     for some in batched(metrics, METRICS):
         client.log_batch(run.info.run_id, metrics=some)
-    for some in batched(named, PARAMS):
+    for some in batched(params, PARAMS):
         client.log_batch(run.info.run_id, params=some)
     for path in files.values():
         client.log_artifact(run.info.run_id, str(path))
-    client.set_terminated(run.info.run_id, "FINISHED", end)
+    ended = "FAILED" if record["status"] == "failed" else "FINISHED"
+    client.set_terminated(run.info.run_id, ended, end)
 
 
-def epochs(history: Path) -> Iterator[tuple[str, float, int]]:
+def milliseconds(seconds: float) -> int:
+    """Whole milliseconds, in which MLflow tells times."""
+    return round(1000 * seconds)
+
+
+def epochs(files: Mapping[str, Path]) -> Iterator[tuple[str, float, int]]:
     """(column, value, epoch) of every filled cell of history.csv."""
-    with history.open(newline="", encoding="utf-8") as file:
+    if "history" not in files:
+        return
+    with files["history"].open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             epoch = int(row.pop("epoch"))
             yield from ((name, float(v), epoch) for name, v in row.items() if v)
