@@ -53,7 +53,8 @@ class Row:
     """One stage of one run.
 
     `cells`: what runs.csv says; `sources`: cell → (file, field); `settings`: dotted keys
-    of model and training; `provenance`: of each job that wrote a file of the stage.
+    of model and training; `provenance`: of each job that wrote a file of the stage;
+    `metrics`: metrics.json.
     """
 
     record: Mapping[str, Any]
@@ -61,6 +62,7 @@ class Row:
     sources: dict[str, tuple[str, str]] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, dict[str, Any]] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
 
     def put(self, name: str, value: Any, file: str, at: str) -> None:
         """Set a cell that stands in `file` at `at`, if it has a value."""
@@ -231,6 +233,7 @@ def add_prune(row: Row, prune: Mapping[str, Any]) -> None:
 
 def add_metrics(row: Row, metrics: Mapping[str, Any]) -> None:
     """Scores on validation and test images, from metrics.json."""
+    row.metrics = metrics
     row.provenance["metrics"] = dict(metrics["provenance"])
     for part in PARTS:
         for name in SCORES:

@@ -10,13 +10,36 @@ from typing import Any
 
 from labmill.report.claims.accuracy import ranking_claims
 from labmill.report.claims.compare import compare_claims
+from labmill.report.claims.cost import confusion_claims, cost_claims, curve_claims
 from labmill.report.claims.evidence import Evidence
+from labmill.report.claims.others import (
+    failure_claims,
+    published_claims,
+    search_claims,
+)
+from labmill.report.claims.pruning import pruning_claims
 
-__all__ = ["Evidence", "make_claims"]
+__all__ = ["SECTIONS", "Evidence", "make_claims"]
 
-MAKERS = (ranking_claims, compare_claims)
+# `section` of a claim, in the order in which claims are made.
+SECTIONS = {
+    "ranking": (ranking_claims,),
+    "compare": (compare_claims,),
+    "classes": (confusion_claims,),
+    "published": (published_claims,),
+    "cost": (cost_claims,),
+    "pruning": (pruning_claims,),
+    "search": (search_claims,),
+    "curves": (curve_claims,),
+    "failures": (failure_claims,),
+}
 
 
 def make_claims(evidence: Evidence) -> list[dict[str, Any]]:
-    """All claims of a study, section by section."""
-    return [claim for make in MAKERS for claim in make(evidence)]
+    """All claims of a study."""
+    return [
+        claim
+        for makers in SECTIONS.values()
+        for make in makers
+        for claim in make(evidence)
+    ]

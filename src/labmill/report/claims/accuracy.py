@@ -34,13 +34,13 @@ SCORE = Plain(
     "Of the {images} test images, {label} gets {mean} right ({seeds}{interval})."
 )
 BEST = Judged(
-    higher="The highest test accuracy is that of {leader}: {mean}, the mean of {seeds}. "
+    higher="The highest test accuracy is that of {leader}: {mean} ({seeds}). "
     "Its difference from each of the other {others} is shown; the smallest is "
     "{difference} (to {next}; {interval}, paired t-test over seeds, {p} after Holm's "
     "correction over all {pairs} pairs of variants).",
-    lower="{leader} is shown to be lower than every other variant.",
-    not_shown="First in the table stands {leader} with a test accuracy of {mean}, the "
-    "mean of {seeds}; but these runs do not show that it would come first again. No "
+    lower=None,  # it has the largest mean
+    not_shown="First in the table stands {leader} with a test accuracy of {mean} "
+    "({seeds}); but these runs do not show that it would come first again. No "
     "difference is shown between it and {open} (paired t-tests over seeds, Holm's "
     "correction over all {pairs} pairs of variants).",
     too_few="{few} Trained again from other random starting weights, every network would "
@@ -186,7 +186,7 @@ def best_claim(
         mean=words.percent(
             float(np.mean([row.cells[ACCURACY] for row in rows])), digits
         ),
-        seeds=words.number_of(len(rows), "seed"),
+        seeds=words.averaged(len(rows)),
         others=words.spelled(len(order) - 1),
         next=weakest.contrast.second,
         difference=words.points(weakest.test.estimate, digits),
@@ -234,8 +234,7 @@ def difference_claim(
         first=made.first,
         second=made.second,
         difference=words.amount(test.estimate, metric.unit, digits),
-        signed=("+" if test.estimate > 0 else words.MINUS if test.estimate < 0 else "")
-        + words.amount(test.estimate, metric.unit, digits),
+        signed=words.signed(test.estimate, metric.unit, digits),
         interval=words.interval(test.low, test.high, metric.unit, digits),
         seeds=words.number_of(test.n, "seed"),
         p=words.p_value(1.0 if test.p_holm is None else test.p_holm),
@@ -312,7 +311,7 @@ def power_claims(evidence: Evidence, outcomes: Sequence[Outcome]) -> Claims:
     pooled = float(np.sqrt(np.mean(np.square(sds))))
     least = minimum_detectable_effect(pooled, n)
     images = max(evidence.images(variant) for variant in evidence.runs)
-    digits = words.decimals(images, n)
+    digits = max(1, words.decimals(images, n))
     return [
         plain(
             POWER,

@@ -28,10 +28,10 @@ from labmill.report.claims.template import Judged, Test, judged, plain
 COUNTED = ("parameters", "macs", "operations")
 
 CLASS = Judged(
-    higher="Of class {name}, {first} gets {difference} more right than {second} ({how}, "
-    "{p} after Holm's correction over the {classes} classes): higher class accuracy.",
-    lower="Of class {name}, {first} gets {difference} fewer right than {second} ({how}, "
-    "{p} after Holm's correction over the {classes} classes): lower class accuracy.",
+    higher="Class {name}: its accuracy is {difference} higher with {first} than with "
+    "{second} ({how}, {p} after Holm's correction over the {classes} classes).",
+    lower="Class {name}: its accuracy is {difference} lower with {first} than with "
+    "{second} ({how}, {p} after Holm's correction over the {classes} classes).",
     not_shown="Class by class, no difference between {first} and {second} is shown for "
     "any of the {classes} classes ({how}, smallest {p} after Holm's correction).",
     too_few="Class by class, nothing can be said about {first} and {second} ({how}).",

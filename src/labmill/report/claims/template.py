@@ -42,7 +42,7 @@ class Judged:
     """One sentence per verdict; only `higher` and `lower` may rank."""
 
     higher: str
-    lower: str
+    lower: str | None
     not_shown: str
     too_few: str
 
@@ -51,13 +51,16 @@ class Judged:
         refuse_ranking(self.too_few)
 
     def text(self, verdict: Verdict) -> str:
-        """The sentence of a verdict."""
-        return {
+        """The sentence of a verdict; ValueError for one that cannot come up."""
+        text = {
             Verdict.HIGHER: self.higher,
             Verdict.LOWER: self.lower,
             Verdict.NOT_SHOWN: self.not_shown,
             Verdict.TOO_FEW: self.too_few,
         }[verdict]
+        if text is None:
+            raise ValueError(f"no sentence for the verdict {verdict}")
+        return text
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,10 @@ def significant(value: float, digits: int = 3) -> str:
 
 
 def count(value: float) -> str:
-    """A whole number in groups of three."""
+    """A whole number in groups of three; from ten millions on in words."""
+    for size, name in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
+        if value >= max(size, 1e7):
+            return f"{significant(value / size)}{SPACE}{name}"
     return f"{round(value):,}"
 
 
@@ -110,6 +113,17 @@ def amount(value: float, unit: str, digits: int) -> str:
     if unit == "%":
         return points(value, digits)
     return significant(abs(value), 2) + (SPACE + unit if unit else "")
+
+
+def signed(value: float, unit: str, digits: int) -> str:
+    """A difference of two values of a metric, with its sign."""
+    if unit == "%":
+        text = fixed(100 * value, digits)
+        text = text if text.startswith(MINUS) or float(text) == 0 else f"+{text}"
+        return f"{text}{SPACE}points"
+    text = significant(value, 2)
+    text = text if value <= 0 else f"+{text}"
+    return text + (SPACE + unit if unit else "")
 
 
 def interval(low: float | None, high: float | None, unit: str, digits: int) -> str:
@@ -135,6 +149,11 @@ def p_value(p: float) -> str:
 def number_of(n: int, noun: str) -> str:
     """`3 seeds`, `1 seed`."""
     return f"{n:,}{SPACE}{noun}{'' if n == 1 else 's'}"
+
+
+def averaged(n: int) -> str:
+    """`mean of 3 seeds`, `1 seed`."""
+    return f"mean of {number_of(n, 'seed')}" if n > 1 else number_of(n, "seed")
 
 
 def spelled(n: int) -> str:
