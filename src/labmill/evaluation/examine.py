@@ -40,9 +40,10 @@ def examine(
     `indices` in the pool; `maps` float16 (depth, n, heads, T, T), rows look at columns;
     `cross` float16 (decoder_depth, n, heads, queries, patches) where there is a
     decoder; `positions` float32 (patches, dim) where any are added.
-    figures: `attention_distance` (depth × heads), in pixels, over `images` validation
-    images; `probe`: per layer from 0, the embedding, validation accuracy of a linear
-    probe on the patches' mean and, once it is there, on the class token.
+    figures: `attention_distance` (depth × heads), in pixels, over `distance_images`
+    validation images, and the patches' `stride`; `probe`: per layer from 0, the
+    embedding, validation accuracy of a linear probe on the patches' mean and, once it
+    is there, on the class token.
     """
     device = choices.prepare(None, 1)
     settings = provenance["settings"]
@@ -78,6 +79,7 @@ def examine(
     result = {
         "attention_distance": mean_distance.tolist(),
         "distance_images": len(measured),
+        "stride": network.embedding.project.stride[0],
         "probe": probes(joined(before), train.labels, joined(after), held_out.labels),
         "probe_images": len(train),
         "provenance": provenance | {"device": device_name(device), "threads": 1},

@@ -1,0 +1,47 @@
+"""What the networks look at in sample images, layer by layer and through all layers."""
+
+from matplotlib.figure import Figure
+
+from labmill.report import style
+from labmill.report.examined import Examined, examined
+from labmill.report.results import Results
+
+CAPTION = (
+    "Attention on validation images, mean over heads: of the class token, or of all "
+    "patches where there is none. Roll-out follows it through all layers. Each map has "
+    "its own scale, dark is much."
+)
+ALT = "Sample images, each followed by one heat map of attention per layer."
+IMAGES = 3
+
+
+def draw(results: Results) -> list[Figure] | None:
+    """One figure per examined variant."""
+    return [panels(found) for found in examined(results)] or None
+
+
+def panels(found: Examined) -> Figure:
+    """A row per image: the image, its layers' maps, the roll-out."""
+    layers = found.seen(found.mean_maps)
+    columns = [(f"Layer {n}", maps) for n, maps in enumerate(layers, 1)]
+    columns.append(("Roll-out", found.rollout()))
+    if "cross" in found.arrays:
+        cross = found.arrays["cross"].astype(float).mean((2, 3))
+        shape = (*cross.shape[:2], found.side, found.side)
+        columns.append(("Decoder", cross.reshape(shape).mean(0)))
+    pixels = found.arrays["pixels"][:IMAGES]
+    drawn = style.figure(0.84 * len(pixels) + 0.4)
+    grid = drawn.subplots(len(pixels), len(columns) + 1, squeeze=False)
+    drawn.suptitle(style.shorten(found.label, 60), fontsize=9)
+    for row, (image, axes) in enumerate(zip(pixels, grid, strict=True)):
+        colours = image.transpose(1, 2, 0).squeeze()
+        axes[0].imshow(colours, cmap="gray", interpolation="nearest")
+        for column, (title, maps) in zip(axes[1:], columns, strict=True):
+            column.imshow(maps[row], cmap=style.SEQUENTIAL, vmin=0)
+            if row == 0:
+                column.set_title(title, fontsize=8)
+        for one in axes:
+            one.set_xticks([])
+            one.set_yticks([])
+            one.grid(visible=False)
+    return drawn
