@@ -29,3 +29,6 @@ include: "workflow/rules/examine.smk"
 include: "workflow/rules/prune.smk"
 include: "workflow/rules/search.smk"
 include: "workflow/rules/report.smk"
+
+
+place_jobs()

@@ -7,12 +7,20 @@ import sys
 
 from labmill import index
 from labmill import workflow as mill
+from labmill.cluster import site
 from labmill.errors import LabmillError
 
 try:
     PLACES = mill.start(workflow, config)
 except LabmillError as error:
     sys.exit(f"Error: {error}")
+
+
+def place_jobs():
+    try:
+        site.place(workflow, config)
+    except LabmillError as error:
+        sys.exit(f"Error: {error}")
 
 
 wildcard_constraints:

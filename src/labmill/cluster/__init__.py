@@ -1,0 +1,1 @@
+"""Studies on a SLURM cluster: its site file, leftovers, prices, and a preflight."""
