@@ -61,8 +61,15 @@ def load(weights: Path, description: Path) -> nn.Module:
         name, arguments = record["name"], record["arguments"]
     except (OSError, ValueError, KeyError) as error:
         raise LabmillError(f"{description}: not a model description: {error}") from None
-    model = registry.build(name, **shape, **arguments)
+    model = build(name, **shape, **arguments)
     fill(model, read_tensors(weights), weights)
+    return model
+
+
+def build(name: str, **arguments: Any) -> nn.Module:
+    """A registered model that knows its `family`, by which training chooses."""
+    model = registry.build(name, **arguments)
+    model.family = name
     return model
 
 

@@ -378,6 +378,48 @@ def test_without_a_compiler_steps_run_uncompiled(tmp_path, monkeypatch, caplog):
     assert "no C++ compiler" in caplog.text
 
 
+def test_when_compiling_fails_steps_run_uncompiled(tmp_path, monkeypatch, caplog):
+    def fail(*_):
+        raise ValueError("an operation that it does not know")
+
+    monkeypatch.setattr(loop.Learner, "compiled", fail)
+    outcome = fitted(tmp_path / "failed", {**PLAIN, "compile": "step"})
+    assert outcome.facts["compile"] == "off"
+    assert "an operation that it does not know" in caplog.text
+    fitted(tmp_path / "off", PLAIN)
+    assert weights(tmp_path / "failed") == weights(tmp_path / "off")
+
+
+def test_auto_looks_at_model_settings_and_device_alone():
+    cpu = torch.device("cpu")
+
+    def compiled(macs, steps, precision="fp32", **settings):
+        return choices.compilation(Training(**settings), precision, macs, steps, cpu)
+
+    assert compiled(10**6, 10**6) == "step"
+    assert compiled(10**6, 100) == "off"
+    assert compiled(10**9, 10**6) == "off"
+    assert compiled(10**9, 100, compile="step") == "step"
+    assert compiled(10**6, 10**6, compile="off") == "off"
+
+
+def test_auto_takes_bfloat16_only_for_compared_families(monkeypatch):
+    monkeypatch.setattr(choices, "has_bf16", lambda _: True)
+    monkeypatch.setattr(choices, "BF16_COMPARED", frozenset({"cnn"}))
+    model, cpu = network(), torch.device("cpu")
+
+    def chosen(family, macs, **settings):
+        model.family = family
+        return choices.precision(Training(**settings), model, macs, cpu)
+
+    assert chosen("cnn", 10**8) == "bf16"
+    assert chosen("cnn", 10**8, precision="fp32") == "fp32"
+    assert chosen("cnn", 1000) == "fp32"
+    assert chosen("vit", 10**8) == "fp32"
+    monkeypatch.setattr(choices, "has_bf16", lambda _: False)
+    assert chosen("cnn", 10**8) == "fp32"
+
+
 def test_threads_are_pinned_and_recorded(tmp_path):
     assert fitted(tmp_path, PLAIN, threads=2).facts["threads"] == 2
     torch.set_num_threads(1)

@@ -15,8 +15,17 @@ from labmill.study import Training
 
 log = logging.getLogger("labmill")
 
-# Families whose accuracy with bfloat16 was compared on real data and not found lower.
+# Families whose validation accuracy with bfloat16 was compared with that of float32 on
+# real data, over three seeds, and not found lower (docs/performance.md).
 BF16_COMPARED: frozenset[str] = frozenset()
+# bfloat16 pays from about that many multiply-adds per image.
+BF16_LEAST_MACS = 500_000
+# A compiled step pays in networks whose steps are short, in multiply-adds forward, and
+# in runs that are long, since compiling takes up to a minute.
+COMPILE_MOST_MACS = {"fp32": 50_000_000, "bf16": 10_000_000}
+COMPILE_LEAST_STEPS = 20_000
+# A CUDA graph is captured within a second.
+CAPTURE_MOST_MACS, CAPTURE_LEAST_STEPS = 2_000_000_000, 500
 
 
 def prepare(device: str | torch.device | None, threads: int | None) -> torch.device:
@@ -32,20 +41,42 @@ def prepare(device: str | torch.device | None, threads: int | None) -> torch.dev
         torch.backends.cudnn.allow_tf32 = True
         torch.backends.cudnn.benchmark = False
         torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.utils.deterministic.fill_uninitialized_memory = False
     return device
 
 
-def precision(training: Training, model: nn.Module, device: torch.device) -> str:
-    """`fp32` or `bf16`."""
+def precision(
+    training: Training, model: nn.Module, macs: int, device: torch.device
+) -> str:
+    """`fp32` or `bf16`, for a network of `macs` multiply-adds per image."""
     if training.precision != "auto":
         return training.precision
-    return "fp32"
+    compared = getattr(model, "family", None) in BF16_COMPARED
+    fast = compared and macs >= BF16_LEAST_MACS and has_bf16(device)
+    return "bf16" if fast else "fp32"
 
 
-def compilation(training: Training, device: torch.device) -> str:
-    """`off` or `step`; `off`, and a line in the log, where no compiler is found."""
-    wanted = "off" if training.compile == "auto" else training.compile
-    if wanted == "step" and device.type == "cpu" and not compiler():
+def has_bf16(device: torch.device) -> bool:
+    """Whether the hardware multiplies bfloat16 itself."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def compilation(
+    training: Training, precision: str, macs: int, steps: int, device: torch.device
+) -> str:
+    """`off` or `step`, for steps of `macs` multiply-adds forward, `steps` of them.
+
+    `off`, and a line in the log, where no compiler is found.
+    """
+    on_cpu = device.type == "cpu"
+    wanted = training.compile
+    if wanted == "auto":
+        most = COMPILE_MOST_MACS[precision] if on_cpu else CAPTURE_MOST_MACS
+        least = COMPILE_LEAST_STEPS if on_cpu else CAPTURE_LEAST_STEPS
+        wanted = "step" if macs <= most and steps >= least else "off"
+    if wanted == "step" and on_cpu and not compiler():
         log.warning("compile: no C++ compiler on this machine, steps run uncompiled")
         return "off"
     return wanted

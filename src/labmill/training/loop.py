@@ -148,8 +148,7 @@ class Fitting:
         if channels_last:
             model.to(memory_format=torch.channels_last)
         self.model = model
-        self.precision = choices.precision(training, model, device)
-        self.compilation = choices.compilation(training, device)
+        self.precision = choices.precision(training, model, macs, device)
         self.learner = Learner(model, task, training, self.precision)
         mean, std = normalisation
         normaliser = Normaliser(mean, std, device, channels_last=channels_last)
@@ -167,6 +166,13 @@ class Fitting:
         )
         self.validation = Source(
             data.images, data.labels, data.validation, device, resident=resident
+        )
+        self.compilation = choices.compilation(
+            training,
+            self.precision,
+            macs * task.per_image * min(training.batch_size, len(part)),
+            self.batches.steps * last_epoch(training),
+            device,
         )
         self.watch = Watch(training)
         self.epoch = self.step = 0
@@ -203,7 +209,15 @@ class Fitting:
         x, y = next(iter(self.batches.epoch(0)))
         began = time.monotonic()
         build = self.learner.captured if x.is_cuda else self.learner.compiled
-        self.take = build(x, y)
+        try:
+            self.take = build(x, y)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            # Whatever the compiler cannot do, the eager step can.
+            log.warning("compile: failed, steps run uncompiled: %s", error)
+            self.compilation = "off"
+            return
         log.info("step compiled in %.1f s", time.monotonic() - began)
 
     def one_epoch(self, shown: Progress) -> str | None:
@@ -395,8 +409,6 @@ class Fitting:
             "training": self.training.model_dump(mode="json"),
             "seed": self.seed,
             "images": len(self.batches.source),
-            "precision": self.precision,
-            "compile": self.compilation,
         }
 
     def restore(self) -> None:

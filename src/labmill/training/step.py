@@ -152,17 +152,19 @@ class Learner:
         x, y = x.clone(), y.clone()
         rate = torch.zeros((), device=x.device)
         before = {name: tensor.clone() for name, tensor in self.tensors().items()}
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(3):
-                self.eager(x, y, rate)
-        torch.cuda.current_stream().wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            loss, correct = self.eager(x, y, rate)
-        for name, tensor in self.tensors().items():
-            tensor.copy_(before[name])
+        try:
+            side = torch.cuda.Stream()
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                for _ in range(3):
+                    self.eager(x, y, rate)
+            torch.cuda.current_stream().wait_stream(side)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                loss, correct = self.eager(x, y, rate)
+        finally:
+            for name, tensor in self.tensors().items():
+                tensor.copy_(before[name])
 
         def run(inputs: Tensor, targets: Tensor, value: float) -> tuple[Tensor, Tensor]:
             if inputs.shape != x.shape:
@@ -171,7 +173,7 @@ class Learner:
             y.copy_(targets)
             rate.fill_(value)
             graph.replay()
-            return loss, correct
+            return loss.clone(), correct.clone()
 
         return run
 

@@ -1,4 +1,4 @@
-"""What a network learns from images: their classes, or how they were rotated."""
+"""What a network learns: classes of images, how they were rotated, or sequences."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -6,6 +6,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from labmill.models.transformer import read_tokens
 
 
 class Task(Protocol):
@@ -55,4 +57,29 @@ class Rotation(Classification):
         return torch.stack(turned, 1).flatten(0, 1), targets
 
 
-TASKS: dict[str, Task] = {"classification": Classification(), "rotation": Rotation()}
+@dataclass(frozen=True)
+class Sequence:
+    """Logits (n, T, vocabulary) of each target token, given those before it.
+
+    Right is a sequence all of whose tokens are. Labels are not looked at: the target
+    stands in the image (`labmill.data.sequences`).
+    """
+
+    per_image = 1
+
+    def examples(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        return images, read_tokens(images)[1]
+
+    def loss(self, outputs: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+        logits = outputs.flatten(0, 1).float()
+        return F.cross_entropy(logits, targets.flatten(), label_smoothing=smoothing)
+
+    def correct(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return (outputs.argmax(2) == targets).all(1).sum()
+
+
+TASKS: dict[str, Task] = {
+    "classification": Classification(),
+    "rotation": Rotation(),
+    "sequence": Sequence(),
+}

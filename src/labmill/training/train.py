@@ -71,6 +71,8 @@ def train(
     about = read_json(card)
     data = parts(run, images, split)
     classes = 4 if run.task == "rotation" else int(data.labels.max()) + 1
+    # What a sequence model tells apart are tokens, whatever the sequences' labels.
+    classes = about.get("vocabulary") or classes
     spec = {
         "name": run.model.name,
         "arguments": run.model.arguments,
@@ -97,7 +99,7 @@ def train(
         channels_last=channels_last(run.model.name),
         device=device,
         progress=progress,
-        task=run.task,
+        task=registry.constant("models", run.model.name, "KIND", run.task),
         threads=threads,
     )
     write(outcome, history, batches)
@@ -116,7 +118,7 @@ def train(
 def fresh(run: Run, spec: Mapping[str, Any]) -> nn.Module:
     """The network of a run, newly initialised."""
     shape = {key: spec[key] for key in checkpoint.SHAPE}
-    network = registry.build(run.model.name, **shape, **run.model.arguments)
+    network = checkpoint.build(run.model.name, **shape, **run.model.arguments)
     initialise(network, run.training.initialisation)
     return network
 
