@@ -1,5 +1,6 @@
 """What `examine` found, as the figures about attention read it."""
 
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from labmill.report import style
 from labmill.report.results import Results
 
 
@@ -24,6 +26,11 @@ class Examined:
     label: str
     figures: dict[str, Any]
     arrays: dict[str, np.ndarray]
+
+    @property
+    def heading(self) -> str:
+        """The label above a small panel, in two lines at most."""
+        return "\n".join(textwrap.wrap(style.shorten(self.label, 40), 21)[:2])
 
     @cached_property
     def side(self) -> int:

@@ -26,9 +26,10 @@ def draw(results: Results) -> Figure | None:
         for column in heads.T:
             axes.plot(layers, column, "o", ms=3, color=style.color(0), alpha=0.7)
         axes.axhline(evenly(found), ls="--", lw=1, color=style.MUTED)
-        axes.set_title(style.shorten(found.label, 24))
+        axes.set_title(found.heading, fontsize=8)
         axes.set_xticks(layers)
-        axes.set_ylim(bottom=0)
+    top = max(np.max(found.figures["attention_distance"]) for found in all_found)
+    panels[0].set_ylim(0, 1.15 * top)
     drawn.supxlabel("Layer", fontsize=8.5)
     drawn.supylabel("Distance (pixels)", fontsize=8.5)
     return drawn

@@ -22,13 +22,13 @@ def draw(results: Results) -> Figure | None:
         table = found.arrays.get("positions")
         known = [t for _, t in tables]
         if table is not None and not any(np.array_equal(table, t) for t in known):
-            tables.append((found.label, table))
+            tables.append((found.heading, table))
     if not tables:
         return None
     drawn, panels = style.grid(len(tables), columns=4, height=1.75)
-    for axes, (label, table) in zip(panels, tables, strict=True):
+    for axes, (heading, table) in zip(panels, tables, strict=True):
         image = axes.imshow(similarity(table), cmap="RdBu_r", vmin=-1, vmax=1)
-        axes.set_title(style.shorten(label, 24))
+        axes.set_title(heading, fontsize=8)
         axes.grid(visible=False)
         axes.set_xlabel("Patch")
         axes.set_ylabel("Patch")
