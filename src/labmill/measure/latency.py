@@ -8,10 +8,30 @@ import torch
 from torch import Tensor, nn
 
 WARM_UP_S = 0.2
+# A slow network is called less often than asked: within that time, but five times.
+LONGEST_S, FEWEST = 20.0, 5
+
+
+def own_time(device: torch.device) -> bool:
+    """Whether `now` counts the calling thread's seconds: on the CPU with one thread."""
+    return device.type == "cpu" and torch.get_num_threads() == 1
+
+
+def now(device: torch.device) -> float:
+    """Seconds since some moment, with all work on the device done.
+
+    With one CPU thread, that thread's own seconds, so that other work on the machine is
+    not counted; else wall time.
+    """
+    if own_time(device):
+        return time.thread_time()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 def latency(model: nn.Module, images: Tensor, repeats: int) -> dict[str, Any]:
-    """Time `repeats` forward passes over `images`, float32 (B, C, H, W).
+    """Time at most `repeats` forward passes over `images`, float32 (B, C, H, W).
 
     Evaluation mode, no gradients, after a warm-up of at least three calls and 0.2 s, so
     that caches, clocks and kernel choice have settled; each call is waited for.
@@ -34,14 +54,18 @@ def latency(model: nn.Module, images: Tensor, repeats: int) -> dict[str, Any]:
         while calls < 3 or time.perf_counter() < deadline:
             call()
             calls += 1
-        seconds = [call() for _ in range(repeats)]
+        seconds: list[float] = []
+        while len(seconds) < repeats and (
+            len(seconds) < FEWEST or sum(seconds) < LONGEST_S
+        ):
+            seconds.append(call())
     q1, median, q3 = np.quantile(seconds, [0.25, 0.5, 0.75]) * 1e3
     return {
         "batch": len(images),
         "median_ms": float(median),
         "q1_ms": float(q1),
         "q3_ms": float(q3),
-        "n": repeats,
+        "n": len(seconds),
         "threads": torch.get_num_threads(),
         "device": str(device),
     }

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from labmill import checkpoint
@@ -10,10 +11,16 @@ from labmill.data.arrays import TrainingData
 from labmill.data.augment import normaliser
 from labmill.measure.latency import latency
 from labmill.measure.operations import count
+from labmill.measure.profile import profile
 from labmill.runtime import log, read_json, write_json
+from labmill.study import Training
 from labmill.training import choices
 from labmill.training.loop import device_name
-from labmill.training.train import channels_last
+from labmill.training.tasks import TASKS
+from labmill.training.train import Parts, channels_last
+
+# Batch sizes whose latency belongs to a profile.
+PROFILED = (1, 32, 256)
 
 
 def measure(
@@ -43,15 +50,16 @@ def measure(
     part = TrainingData.open(images, split).part("validation")
     timings = []
     last = channels_last(facts["name"])
+    profiled = settings["profile"]
     layout = torch.channels_last if last else torch.contiguous_format
     network = network.to(memory_format=layout)
-    for batch in settings["batches"]:
+    for batch in sorted({*settings["batches"], *(PROFILED if profiled else ())}):
         rows = torch.from_numpy(part.images).repeat(-(-batch // len(part)), 1, 1, 1)
         pixels = ((rows[:batch] / 255 - mean) / std).to(device)
         pixels = pixels.contiguous(memory_format=layout)
         timings.append(latency(network, pixels, settings["repeats"]))
         log.info("batch %d: median %.3f ms", batch, timings[-1]["median_ms"])
-    result = {
+    result: dict[str, Any] = {
         "parameters": sum(p.numel() for p in network.parameters()),
         "weight_bytes": sum(p.numel() * p.element_size() for p in network.parameters()),
         "activation_bytes": table.total.activation_bytes,
@@ -61,4 +69,29 @@ def measure(
         "provenance": provenance
         | {"device": device_name(device), "threads": torch.get_num_threads()},
     }
+    if profiled:
+        result["profile"] = profile(
+            trace,
+            model=network,
+            training=Training.model_validate(settings["training"], strict=False),
+            data=training_parts(images, split),
+            seed=0,
+            normalisation=(mean, std),
+            channels_last=last,
+            device=device,
+            task=TASKS["classification"],
+            resident=None,
+        )
+        log.info("a step: %.2f ms", result["profile"]["step"]["median_ms"])
     write_json(out, result)
+
+
+def training_parts(images: Path, split: Path) -> Parts:
+    """The images and indices that a step is trained on."""
+    with np.load(split) as file:
+        return Parts(
+            np.load(images, mmap_mode="r"),
+            file["labels"],
+            file["train"],
+            file["validation"],
+        )

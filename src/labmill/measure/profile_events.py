@@ -1,0 +1,160 @@
+"""What the profiler saw, by module, operator and kernel: medians over its steps."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from torch.autograd.profiler_util import FunctionEvent
+
+MODULE, PHASE, STEP = "module:", "phase:", "step:"
+LOSS, BETWEEN = "(loss)", "(Python, between operators)"
+EVALUATE = "autograd::engine::evaluate_function: "
+Times = dict[str, np.ndarray]
+
+
+class Seen:
+    """Own times per step, in ms: of modules forward and backward, and of operators.
+
+    A backward operator belongs to the module whose forward operator has its sequence
+    number; autograd adds a gradient to its parameter right after computing it. On a
+    GPU the times are those of the kernels that an operator started.
+    """
+
+    def __init__(self, events: Iterable[FunctionEvent], *, cuda: bool) -> None:
+        self.cuda = cuda
+        self.events = sorted(
+            (e for e in events if e.name != "[memory]"),
+            key=lambda e: e.time_range.start,
+        )
+        host = [e for e in self.events if not on_device(e)]
+        steps = [e for e in host if e.name.startswith(STEP)]
+        self.bounds = [(e.time_range.start, e.time_range.end) for e in steps]
+        self.forward: Times = {}
+        self.backward: Times = {}
+        self.operators: Times = {}
+        self.calls: dict[str, int] = {}
+        self.kernels: Times = {}
+        self.kernel_calls: dict[str, int] = {}
+        self._read(host)
+        self._read_kernels()
+
+    def _read(self, host: list[FunctionEvent]) -> None:
+        sequence: dict[int, str] = {}
+        last = LOSS
+        for event in host:
+            # By time: a GPU's backward pass runs in a thread outside the step's range.
+            step = self._step_at(event.time_range.start)
+            if step is None:
+                continue
+            phase, module = self._inside(event)
+            if phase in ("forward", "loss"):
+                name = module if module is not None else LOSS
+                if event.sequence_nr >= 0:
+                    sequence[event.sequence_nr] = name
+                self._add(self.forward, name, step, self._own(event))
+            elif phase == "backward" and event.name.startswith(EVALUATE):
+                if not event.name.endswith("AccumulateGrad"):
+                    last = sequence.get(event.sequence_nr, LOSS)
+                self._add(self.backward, last, step, self._total(event))
+            named = event.name.startswith((MODULE, PHASE, STEP))
+            name = BETWEEN if named else event.name
+            self._add(self.operators, name, step, self._own(event))
+            self.calls[name] = self.calls.get(name, 0) + 1
+
+    def _read_kernels(self) -> None:
+        for event in self.events:
+            if not on_device(event) or event.name.startswith((MODULE, PHASE, STEP)):
+                continue
+            step = self._step_at(event.time_range.start)
+            if step is not None:
+                length = event.time_range.elapsed_us() / 1e3
+                self._add(self.kernels, event.name, step, length)
+                self.kernel_calls[event.name] = self.kernel_calls.get(event.name, 0) + 1
+
+    def _step_at(self, moment: float) -> int | None:
+        for number, (start, end) in enumerate(self.bounds):
+            if start <= moment <= end:
+                return number
+        return None
+
+    def _inside(self, event: FunctionEvent) -> tuple[str | None, str | None]:
+        """The phase and the innermost module around an event, itself included."""
+        module, at = None, event
+        while at is not None:
+            if module is None and at.name.startswith(MODULE):
+                module = at.name.removeprefix(MODULE)
+            if at.name.startswith(PHASE):
+                return at.name.removeprefix(PHASE), module
+            at = at.cpu_parent
+        return ("backward" if event.name.startswith(EVALUATE) else None), module
+
+    def _own(self, event: FunctionEvent) -> float:
+        name = "self_device_time_total" if self.cuda else "self_cpu_time_total"
+        return getattr(event, name) / 1e3
+
+    def _total(self, event: FunctionEvent) -> float:
+        name = "device_time_total" if self.cuda else "cpu_time_total"
+        return getattr(event, name) / 1e3
+
+    def _add(self, where: Times, name: str, step: int, value: float) -> None:
+        row = where.setdefault(name, np.zeros(len(self.bounds)))
+        row[step] += value
+
+
+def on_device(event: FunctionEvent) -> bool:
+    """Whether an event ran on an accelerator."""
+    return event.device_type.name != "CPU"
+
+
+def medians(times: Times) -> dict[str, float]:
+    """The typical step's value of each name."""
+    return {name: float(np.median(values)) for name, values in times.items()}
+
+
+def ranked(
+    times: Times, calls: dict[str, int], *, steps: int, step_ms: float
+) -> list[dict[str, Any]]:
+    """Rows `name, ms, calls, share` of a step of `step_ms`, the longest first."""
+    typical = medians(times)
+    whole = sum(typical.values()) or 1.0
+    rows = [
+        {
+            "name": name,
+            "ms": value / whole * step_ms,
+            "calls": round(calls.get(name, 0) / max(1, steps), 2),
+            "share": value / whole,
+        }
+        for name, value in typical.items()
+    ]
+    return sorted(rows, key=lambda row: -row["ms"])
+
+
+def tree(
+    names: Iterable[str],
+    kind: Callable[[str], str],
+    forward: dict[str, float],
+    backward: dict[str, float],
+) -> list[dict[str, Any]]:
+    """Rows per module, parents first: own times, and those with all that is inside.
+
+    `names` are module paths, "" the whole network. `own_ms` is a module's own forward
+    and backward time; a module's `forward_ms` is its own and its children's.
+    """
+    rows = {
+        name: {
+            "name": name,
+            "parent": name.rpartition(".")[0] if name else None,
+            "kind": kind(name),
+            "own_forward_ms": forward.get(name, 0.0),
+            "own_backward_ms": backward.get(name, 0.0),
+            "forward_ms": forward.get(name, 0.0),
+            "backward_ms": backward.get(name, 0.0),
+        }
+        for name in names
+    }
+    for name in sorted(rows, key=lambda n: -n.count(".") if n else 1):
+        row = rows[name]
+        if row["parent"] is not None:
+            for key in ("forward_ms", "backward_ms"):
+                rows[row["parent"]][key] += row[key]
+    return list(rows.values())
