@@ -16,14 +16,6 @@ from labmill.search.chosen import settings_at
 from labmill.search.select import figures
 
 PARTS = ("validation", "test")
-SCORES = (
-    "n",
-    "accuracy",
-    "balanced_accuracy",
-    "macro_f1",
-    "loss",
-    "calibration_error",
-)
 IDENTITY = ("variant", "label", "kind", "seed", "stage", "status", "reason", "model")
 # Without one of these, a stage has no result. A capsule leaves the weights out.
 NEEDED = ("description", "history", "prune", "metrics", "predictions")
@@ -236,9 +228,9 @@ def add_metrics(row: Row, metrics: Mapping[str, Any]) -> None:
     row.metrics = metrics
     row.provenance["metrics"] = dict(metrics["provenance"])
     for part in PARTS:
-        for name in SCORES:
-            value = metrics["parts"][part][name]
-            row.put(f"{part}_{name}", value, "metrics", f"parts.{part}.{name}")
+        for name, value in metrics["parts"][part].items():
+            if isinstance(value, int | float):
+                row.put(f"{part}_{name}", value, "metrics", f"parts.{part}.{name}")
     for name, value in metrics["parts"]["test"]["class_accuracy"].items():
         at = f"parts.test.class_accuracy.{name}"
         row.put(f"class_accuracy.{name}", value, "metrics", at)
