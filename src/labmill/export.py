@@ -44,9 +44,12 @@ def mlflow_export(index: Path, out: Path) -> None:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ALLOW_FILE_STORE": "true",
     }
+    from mlflow.store.tracking.file_store import FileStore
     from mlflow.tracking import MlflowClient
 
     content = read_json(index)
+    # Made here, since a client keeps what it knows of a store that is gone.
+    FileStore(str(out.resolve()))
     client = MlflowClient(tracking_uri=out.resolve().as_uri())
     experiment = client.create_experiment(content["results"].removeprefix("results/"))
     for record in content["runs"]:
