@@ -18,7 +18,7 @@ from labmill.errors import LabmillError, suggest
 PACKAGE = Path(__file__).parent
 
 # What makes a module of the folder an entry of the registry.
-ENTRY_POINT = {"models": "build", "data": "decode"}
+ENTRY_POINT = {"models": "build", "data": "decode", "report/figures": "draw"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def tree(kind: str, name: str) -> ast.Module:
 
 @cache
 def names(kind: str) -> tuple[str, ...]:
-    """All registered names of a kind (`models`, `data`), sorted."""
+    """All registered names of a kind (`models`, `data`, `report/figures`), sorted."""
     return tuple(
         sorted(
             path.stem
@@ -121,7 +121,8 @@ def defines(kind: str, name: str, method: str) -> bool:
 
 def load(kind: str, name: str) -> types.ModuleType:
     """Import the entry's module."""
-    return importlib.import_module(f"labmill.{kind}.{known(kind, name)}")
+    package = kind.replace("/", ".")
+    return importlib.import_module(f"labmill.{package}.{known(kind, name)}")
 
 
 def build(name: str, **arguments: Any) -> Any:

@@ -1,0 +1,94 @@
+-- Makes a document harmless and accessible: attributes and links are taken from short
+-- lists, tables get scopes, headings never skip a level.
+local kept = { alt = true, scope = true, width = true }
+local level = 1
+
+local function clean(attr)
+  local attributes = {}
+  for key, value in pairs(attr.attributes) do
+    if kept[key] then attributes[key] = value end
+  end
+  return pandoc.Attr(attr.identifier, attr.classes, attributes)
+end
+
+local function cleaned(element)
+  element.attr = clean(element.attr)
+  return element
+end
+
+local function nothing() return {} end
+
+local function scoped(cell, scope)
+  cell.attr = pandoc.Attr("", {}, { scope = scope })
+end
+
+local function heading(header)
+  level = math.min(header.level, level + 1)
+  header.level = level
+  return cleaned(header)
+end
+
+local function link(element)
+  local target = element.target
+  if target:match("^https?://") or target:match("^mailto:") or target:match("^#") then
+    return cleaned(element)
+  end
+  return pandoc.Span(element.content)
+end
+
+-- Only the report's own figures: a report needs nothing from anywhere.
+local function image(element)
+  if element.src:match("^figures/[%w_-]+%.svg$") then return cleaned(element) end
+  return pandoc.Span(element.caption)
+end
+
+local function table_(element)
+  for _, row in ipairs(element.head.rows) do
+    for _, cell in ipairs(row.cells) do scoped(cell, "col") end
+  end
+  for _, body in ipairs(element.bodies) do
+    body.row_head_columns = 1
+    for _, row in ipairs(body.body) do
+      if row.cells[1] then scoped(row.cells[1], "row") end
+    end
+  end
+  return cleaned(element)
+end
+
+-- Typst knows no classes: a block of a known kind becomes a call of its function.
+local function division(div)
+  if FORMAT == "typst" then
+    for _, class in ipairs(div.classes) do
+      if class == "screen" then return {} end
+      if class == "banner" or class == "byline" or class == "bound" then
+        local blocks = pandoc.Blocks(pandoc.RawBlock("typst", "#" .. class .. "["))
+        blocks:extend(div.content)
+        blocks:insert(pandoc.RawBlock("typst", "]"))
+        return blocks
+      end
+    end
+  end
+  return cleaned(div)
+end
+
+local function span(element)
+  if FORMAT == "typst" and element.classes:includes("verdict") then
+    local inlines = pandoc.Inlines(pandoc.RawInline("typst", "#verdict["))
+    inlines:extend(element.content)
+    inlines:insert(pandoc.RawInline("typst", "]"))
+    return inlines
+  end
+  return cleaned(element)
+end
+
+return {
+  { RawBlock = nothing, RawInline = nothing },
+  {
+    traverse = "topdown",
+    Header = heading,
+  },
+  {
+    Link = link, Image = image, Table = table_, Div = division, Span = span,
+    Code = cleaned, CodeBlock = cleaned, Figure = cleaned,
+  },
+}

@@ -1,0 +1,81 @@
+(() => {
+  "use strict";
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const element = (name, attributes = {}, text = "") => {
+    const made = document.createElement(name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    made.textContent = text;
+    return made;
+  };
+
+  // A phone's reader wants the report first.
+  const contents = document.querySelector("nav details");
+  if (contents && !matchMedia("(min-width: 68rem)").matches) contents.open = false;
+
+  // --- sortable tables ---------------------------------------------------------------
+  const UNITS = { k: 1e3, M: 1e6, G: 1e9, T: 1e12, h: 3600, min: 60 };
+  const value = (cell) => {
+    const text = cell.textContent.trim().replace(/\u2212/g, "-").replace(/,(?=\d{3})/g, "");
+    const found = text.match(/^([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*(k|M|G|T|h|min)?\b(?:\s+(\d+)\s*(min|s)\b)?/);
+    if (!found) return text === "–" ? null : text.toLowerCase();
+    const more = found[3] ? Number(found[3]) * (UNITS[found[4]] || 1) : 0;
+    return Number(found[1]) * (UNITS[found[2]] || 1) + more;
+  };
+  const compare = (a, b) =>
+    a === null ? 1 : b === null ? -1
+    : typeof a === "number" && typeof b === "number" ? a - b
+    : String(a).localeCompare(String(b), undefined, { numeric: true });
+  const sort = (table, column, head) => {
+    const up = head.getAttribute("aria-sort") !== "ascending";
+    for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+    head.setAttribute("aria-sort", up ? "ascending" : "descending");
+    const body = table.tBodies[0];
+    const rows = [...body.rows].map((row) => [value(row.cells[column]), row]);
+    rows.sort(([a], [b]) => (a === null || b === null || up ? compare(a, b) : compare(b, a)));
+    body.append(...rows.map(([, row]) => row));
+  };
+  for (const table of document.querySelectorAll("main .scroll table")) {
+    if (!table.tHead || table.tBodies[0].rows.length < 3) continue;
+    [...table.tHead.rows[0].cells].forEach((head, column) => {
+      const button = element("button", { type: "button", title: "Sort" });
+      button.append(...head.childNodes);
+      head.append(button);
+      button.addEventListener("click", () => sort(table, column, head));
+    });
+  }
+
+  // --- interactive charts ------------------------------------------------------------
+  const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const theme = () => {
+    const text = { labelColor: color("--ink"), titleColor: color("--ink") };
+    return {
+      axis: { ...text, gridColor: color("--grid"), domainColor: color("--muted"), tickColor: color("--muted"), labelFontSize: 12, titleFontSize: 12, titleFontWeight: 500 },
+      legend: { ...text, labelFontSize: 12 }, header: text, title: { color: color("--ink") },
+      text: { color: color("--ink") },
+    };
+  };
+  const draw = async (place) => {
+    const spec = structuredClone(data.charts[place.dataset.chart]);
+    spec.config = { ...spec.config, ...theme() };
+    const still = place.previousElementSibling;
+    place.hidden = false;
+    await window.vegaEmbed(place, spec, { actions: false, renderer: "svg" });
+    still.hidden = true;
+    const alt = still.firstElementChild.getAttribute("aria-label");
+    place.querySelector("svg").setAttribute("aria-label", alt);
+    place.dataset.state = "drawn";
+  };
+  const charts = [...document.querySelectorAll("[data-chart]")];
+  const drawAll = () => charts.filter((c) => c.dataset.state).forEach(draw);
+  const seen = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      if (!entry.isIntersecting) continue;
+      seen.unobserve(entry.target);
+      const place = entry.target.querySelector("[data-chart]");
+      place.dataset.state = "drawing";
+      draw(place);
+    }
+  }, { rootMargin: "400px" });
+  for (const chart of charts) seen.observe(chart.parentElement);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+})();

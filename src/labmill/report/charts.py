@@ -1,0 +1,130 @@
+"""Interactive forms of the figures: Vega-Lite, built by Altair, colours of the palette.
+
+Field names are ours and values are data, so nothing a user names becomes an expression.
+"""
+
+from typing import Any
+
+import altair as alt
+
+from labmill.report import style
+from labmill.report.results import Results
+
+alt.data_transformers.disable_max_rows()
+HEIGHT = 300
+
+
+def finished(chart: Any) -> Any:
+    """The look that all charts share; the page adds its own colours."""
+    return chart.configure_view(strokeWidth=0).configure(
+        background="transparent", font="system-ui, sans-serif"
+    )
+
+
+def colors(names: list[str]) -> alt.Color:
+    """One colour per name, in the figures' order, and a legend that filters."""
+    scale = alt.Scale(domain=names, range=[style.color(i) for i in range(len(names))])
+    legend = alt.Legend(orient="top", columns=3, labelLimit=220, title=None)
+    return alt.Color("name:N", scale=scale, legend=legend)
+
+
+def picked() -> alt.Parameter:
+    """A choice of names made in the legend; none chosen shows all."""
+    return alt.selection_point(
+        name="picked", fields=["name"], bind="legend", toggle="true"
+    )
+
+
+def curves(results: Results, figure: str, title: str, *, percent: bool) -> Any | None:
+    """Training and validation over the epochs, all variants and seeds."""
+    rows = []
+    for variant, label in results.variants.items():
+        for record in results.stages(variant):
+            for epoch in results.history(record).to_dict("records"):
+                for part in ("train", "validation"):
+                    value = number(epoch[f"{part}_{figure}"])
+                    if value is not None:
+                        rows.append(
+                            {
+                                "name": label,
+                                "seed": record["seed"],
+                                "part": "training" if part == "train" else part,
+                                "epoch": epoch["epoch"],
+                                "value": round(value, 5),
+                            }
+                        )
+    if not rows:
+        return None
+    chosen = picked()
+    dashes = alt.Scale(domain=["training", "validation"], range=[[1, 0], [5, 3]])
+    chart = (
+        alt.Chart(alt.Data(values=rows), width="container", height=HEIGHT)
+        .mark_line(strokeWidth=1.4, point={"size": 14})
+        .encode(
+            x=alt.X("epoch:Q", title="Epoch", axis=alt.Axis(tickMinStep=1, grid=False)),
+            y=alt.Y(
+                "value:Q", title=title, axis=alt.Axis(format=".0%" if percent else "")
+            ),
+            color=colors(list(results.variants.values())),
+            strokeDash=alt.StrokeDash(
+                "part:N", scale=dashes, legend=alt.Legend(orient="top", title=None)
+            ),
+            detail="seed:N",
+            opacity=alt.condition(chosen, alt.value(0.9), alt.value(0.07)),
+            tooltip=[
+                alt.Tooltip("name:N", title="Variant"),
+                alt.Tooltip("seed:N", title="Seed"),
+                alt.Tooltip("part:N", title="Images"),
+                alt.Tooltip("epoch:Q", title="Epoch"),
+                alt.Tooltip("value:Q", title=title, format=".1%" if percent else ".3f"),
+            ],
+        )
+        .add_params(chosen)
+    )
+    return finished(chart)
+
+
+def by_class(results: Results) -> Any | None:
+    """Class-wise accuracy, a bar per variant."""
+    rows = [
+        {"name": label, "class": name, "value": round(mean.estimate, 5)}
+        for variant, label in results.variants.items()
+        for name in results.classes
+        if (mean := results.mean(variant, f"class_accuracy.{name}"))
+    ]
+    if not rows:
+        return None
+    chosen = picked()
+    names = list(results.variants.values())
+    chart = (
+        alt.Chart(alt.Data(values=rows), width="container", height=HEIGHT)
+        .mark_bar()
+        .encode(
+            x=alt.X(
+                "class:N",
+                title=None,
+                sort=results.classes,
+                axis=alt.Axis(labelAngle=-35),
+            ),
+            xOffset=alt.XOffset("name:N", sort=names),
+            y=alt.Y("value:Q", title="Test accuracy", axis=alt.Axis(format=".0%")),
+            color=colors(names),
+            opacity=alt.condition(chosen, alt.value(1), alt.value(0.12)),
+            tooltip=[
+                alt.Tooltip("name:N", title="Variant"),
+                alt.Tooltip("class:N", title="Class"),
+                alt.Tooltip("value:Q", title="Test accuracy", format=".1%"),
+            ],
+        )
+        .add_params(chosen)
+    )
+    return finished(chart)
+
+
+def number(value: Any) -> float | None:
+    """A finite number, or None."""
+    try:
+        value = float(value)
+    except (TypeError, ValueError):
+        return None
+    return value if value == value and abs(value) != float("inf") else None

@@ -1,0 +1,179 @@
+"""The report as Markdown: sections in order, numbered figures and tables, references."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import jinja2
+from jinja2.sandbox import SandboxedEnvironment
+
+from labmill import registry
+from labmill.errors import LabmillError, suggest
+from labmill.report import contents, prose
+from labmill.report.figures import Drawing, draw
+from labmill.report.render import COMMENTS, environment, harmless
+from labmill.report.results import Results
+from labmill.report.tables import Table
+from labmill.report.text import Markdown, escape, format_for
+
+# Every section that labmill writes, in the usual order, and its heading.
+SECTIONS = {
+    "summary": "Summary",
+    "question": "Question",
+    "data": "Data",
+    "variants": "Variants and hyperparameters",
+    "method": "Method and commands",
+    "results": "Results",
+    "curves": "Training curves",
+    "classes": "Class by class",
+    "comparisons": "Comparisons",
+    "cost": "Cost",
+    "pruning": "Pruning",
+    "search": "Search",
+    "predictions": "Predictions",
+    "published": "Published figures and ours",
+    "figures": "Further figures",
+    "observations": "Observations",
+    "limits": "Limits",
+    "references": "References",
+    "appendix": "Appendix",
+}
+# A section of the author's own stands before these.
+LAST = ("limits", "references", "appendix")
+REFERENCE = re.compile("\ue000([\\w-]+)\ue001")
+
+
+class Document:
+    """Builds report.md and collects the figures on the way.
+
+    Attributes:
+        drawings: what has been drawn, by file name without its ending.
+    """
+
+    def __init__(self, results: Results) -> None:
+        self.results = results
+        self.drawings: dict[str, Drawing] = {}
+        self.drawn: set[str] = set()
+        self.numbers: dict[str, str] = {}
+        self.figures = self.tables = 0
+        self.templates = environment("md")
+        self.templates.globals |= {
+            "results": results,
+            "study": results.study,
+            "tables": contents,
+            "figure": self.figure,
+            "table": self.table,
+            "ref": lambda name: Markdown(f"\ue000{name}\ue001"),
+            "md": Markdown,
+            "statements": self.statements,
+            "wanted": self.wanted,
+            "prose": prose,
+            "question": harmless(results.study["question"]),
+        }
+        self.templates.filters["thousands"] = lambda n: f"{n:,}"
+
+    def markdown(self) -> str:
+        """The whole document."""
+        head = self.templates.get_template("report.md.j2").render()
+        parts = [head, *(self.section(name) for name in self.order())]
+        text = "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
+        text = REFERENCE.sub(lambda found: self.numbers.get(found[1], "–"), text)
+        return re.sub(r"\n{3,}", "\n\n", text)
+
+    def order(self) -> list[str]:
+        """The sections of this report, in order."""
+        report = self.results.study["report"]
+        own = [name for name in report["text"] if name not in SECTIONS]
+        if report["sections"] is None:
+            known = list(SECTIONS)
+            at = known.index(LAST[0])
+            return [*known[:at], *own, *known[at:]]
+        for name in report["sections"]:
+            if name not in SECTIONS and name not in own:
+                raise LabmillError(
+                    f"report.sections: found {name!r}; {suggest(name, [*SECTIONS, *own])}"
+                )
+        return list(report["sections"])
+
+    def section(self, name: str) -> str:
+        """A section with its heading, or nothing where it has no content."""
+        body = self.words(name)
+        if name in SECTIONS:
+            computed = self.templates.get_template(f"{name}.md.j2").render().strip()
+            body = "\n\n".join(part for part in (body, computed) if part)
+        if not body:
+            return ""
+        heading = SECTIONS.get(name) or name.replace("_", " ").capitalize()
+        anchor = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+        return f"## {escape(heading)} {{#section-{anchor}}}\n\n{body}"
+
+    def words(self, name: str) -> str:
+        """The author's own Markdown of a section, numbers filled in."""
+        text = self.results.study["report"]["text"].get(name, "")
+        return harmless(self.filled(text, f"report.text.{name}"))
+
+    def filled(self, text: str, where: str) -> str:
+        """Markdown in which `{{ result(variant, figure) }}` has become a number."""
+
+        def result(variant: str, column: str) -> Markdown:
+            value = self.results.result(variant, column, where)
+            return Markdown(format_for(column)(value))
+
+        sandbox = SandboxedEnvironment(undefined=jinja2.StrictUndefined, **COMMENTS)
+        try:
+            return sandbox.from_string(text).render(result=result)
+        except LabmillError:
+            raise
+        except Exception as error:
+            raise LabmillError(
+                f"{where}: {error}; numbers are written "
+                '{{ result("variant", "figure") }}'
+            ) from error
+
+    def figure(self, name: str, *, again: bool = False) -> Markdown:
+        """A figure with number and caption, or nothing where it has no content."""
+        if name in self.drawn and not again:
+            return Markdown("")
+        drawings = draw(name, self.results)
+        self.drawn.add(name)
+        blocks = []
+        for drawing in drawings:
+            self.figures += 1
+            self.numbers.setdefault(f"fig-{name}", f"Figure {self.figures}")
+            self.drawings[drawing.name] = drawing
+            alt = re.sub(r'[\\"]', "'", drawing.alt)
+            blocks.append(
+                f"![**Figure {self.figures}.** {escape(drawing.caption)}]"
+                f'(figures/{drawing.name}.svg){{#fig-{drawing.name} alt="{alt}"}}'
+            )
+        return Markdown("\n\n".join(blocks))
+
+    def table(self, table: Table | None, name: str = "") -> Markdown:
+        """A table with number and caption; a wide one in several parts."""
+        if table is None or not table.rows:
+            return Markdown("")
+        blocks = []
+        for part in table.split():
+            self.tables += 1
+            self.numbers.setdefault(f"tbl-{name}", f"Table {self.tables}")
+            anchor = f" {{#tbl-{self.tables}}}"
+            caption = f": **Table {self.tables}.** {escape(part.caption)}{anchor}"
+            blocks.append(f"{part.markdown()}\n\n{caption}")
+        return Markdown("\n\n".join(blocks))
+
+    def wanted(self) -> Iterable[str]:
+        """The figures that the study asks for by name and that are not drawn yet."""
+        for name in self.results.study["figures"]:
+            if name not in registry.names("report/figures"):
+                known = suggest(name, registry.names("report/figures"))
+                raise LabmillError(f"figures: found {name!r}; {known}")
+            if name not in self.drawn:
+                yield name
+
+    def statements(self, *sections: str) -> list[dict[str, Any]]:
+        """The claims of these sections, or all of them."""
+        return [
+            claim
+            for claim in self.results.numbered
+            if not sections or claim["section"] in sections
+        ]

@@ -1,0 +1,94 @@
+"""Accuracy over the epochs, a panel per variant."""
+
+import math
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from labmill.report import charts, style
+from labmill.report.results import Results
+
+CAPTION = (
+    "Accuracy over the epochs, one line per seed: training solid, validation dashed."
+)
+ALT = (
+    "Line charts, one panel per variant: training accuracy as solid and validation "
+    "accuracy as dashed lines over the epochs, one thin line per seed."
+)
+
+
+def draw(results: Results) -> list[Figure] | None:
+    """Small multiples with shared axes."""
+    return multiples(results, "accuracy", "Accuracy (%)", 100)
+
+
+def chart(results: Results) -> object:
+    """All variants in one chart; the legend chooses."""
+    return charts.curves(results, "accuracy", "Accuracy", percent=True)
+
+
+def multiples(
+    results: Results, figure: str, name: str, scale: float
+) -> list[Figure] | None:
+    """Curves of `train_<figure>` and `validation_<figure>`; nine panels a figure."""
+    found = [
+        (
+            i,
+            variant,
+            [h for r in results.stages(variant) if len(h := results.history(r))],
+        )
+        for i, variant in enumerate(results.variants)
+    ]
+    found = [one for one in found if one[2]]
+    if not found:
+        return None
+    top = None
+    if figure == "loss":
+        ends = [
+            h[f"{part}_loss"].quantile(0.9)
+            for _, _, histories in found
+            for h in histories
+            for part in ("train", "validation")
+        ]
+        known = [end for end in ends if not math.isnan(end)]
+        top = 1.15 * max(known) if known else None
+    drawings = []
+    for start in range(0, len(found), 9):
+        part = found[start : start + 9]
+        drawn, panels = style.grid(len(part), sharex=True, sharey=True)
+        for axes, (i, variant, histories) in zip(panels, part, strict=True):
+            panel(axes, histories, figure, scale, style.color(i))
+            axes.set_title(style.shorten(results.label(variant), 30))
+            axes.set_ylim(bottom=0, top=top)
+            axes.label_outer()
+        drawn.supxlabel("Epoch", fontsize=8.5)
+        drawn.supylabel(name, fontsize=8.5)
+        styles = [
+            {"color": style.MUTED, "ls": "-"},
+            {"color": style.MUTED, "ls": (0, (3, 1.5))},
+        ]
+        style.legend(drawn, ["training", "validation"], styles)
+        drawings.append(drawn)
+    return drawings
+
+
+def panel(
+    axes: Axes, histories: list[pd.DataFrame], figure: str, scale: float, color: str
+) -> None:
+    """One variant's seeds."""
+    single = max(len(h) for h in histories) == 1
+    for history in histories:
+        for part, dashes in (("train", "-"), ("validation", (0, (3, 1.5)))):
+            values = pd.to_numeric(history[f"{part}_{figure}"], errors="coerce")
+            known = values.notna()
+            axes.plot(
+                history["epoch"][known],
+                values[known] * scale,
+                ls=dashes,
+                lw=1.1,
+                color=color,
+                alpha=0.85,
+                marker=("o" if part == "train" else "x") if single else None,
+            )
+    axes.xaxis.get_major_locator().set_params(integer=True)

@@ -1,0 +1,6 @@
+CAPTION = ""
+ALT = ""
+
+
+def draw(results):
+    return None

@@ -1,0 +1,46 @@
+"""Sample images of each class."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from labmill.report import style
+from labmill.report.results import Results
+
+CAPTION = "Training images, drawn from each class."
+ALT = "A grid of training images: one row per class, eight images in each."
+EACH = 8
+
+
+def draw(results: Results) -> Figure | None:
+    """One row per class: the first images of the split."""
+    labels, train = results.parts["labels"], results.parts["train"]
+    rows = [train[labels[train] == k][:EACH] for k in range(len(results.classes))]
+    if not any(len(row) for row in rows):
+        return None
+    columns = 2 if len(rows) > 5 else 1
+    lines = -(-len(rows) // columns)
+    drawn = style.figure(0.42 * lines + 0.1)
+    panels = drawn.subplots(lines, columns, squeeze=False).T.ravel()
+    for axes in panels:
+        axes.axis("off")
+    for name, row, axes in zip(results.classes, rows, panels, strict=False):
+        strip = np.concatenate([framed(results.pool[i]) for i in row], axis=1)
+        axes.imshow(strip, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        axes.set_anchor("W")
+        axes.text(
+            -0.02,
+            0.5,
+            style.shorten(name, 14),
+            transform=axes.transAxes,
+            ha="right",
+            va="center",
+        )
+    return drawn
+
+
+def framed(image: np.ndarray) -> np.ndarray:
+    """uint8 (channels, height, width) as (height, width[, 3]) with a gap at the right."""
+    pixels = image.transpose(1, 2, 0) if image.shape[0] == 3 else image[0]
+    gap = max(1, pixels.shape[1] // 10)
+    pad = [(0, 0), (0, gap)] + [(0, 0)] * (pixels.ndim - 2)
+    return np.pad(pixels, pad, constant_values=255)

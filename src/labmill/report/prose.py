@@ -1,0 +1,73 @@
+"""Plain sentences about a study: facts of its files, not findings."""
+
+from typing import Any
+
+from labmill.report.results import Results
+from labmill.report.text import setting
+
+
+def reductions(results: Results) -> list[tuple[str, str]]:
+    """What the study's laptop overlay changes: dotted key → value."""
+    if results.scale != "laptop":
+        return []
+    return [(key, setting(value)) for key, value in leaves("", results.study["laptop"])]
+
+
+def leaves(prefix: str, value: Any) -> list[tuple[str, Any]]:
+    """Nested mappings as dotted keys."""
+    if not isinstance(value, dict):
+        return [(prefix, value)]
+    return [
+        leaf
+        for key, inner in value.items()
+        for leaf in leaves(f"{prefix}.{key}" if prefix else key, inner)
+    ]
+
+
+def duplicates(results: Results) -> str:
+    """How many images stand in two parts at once."""
+    found = {
+        key.replace("_in_", " images also in "): n
+        for key, n in results.facts["duplicates"].items()
+        if n
+    }
+    if not found:
+        return "No image stands, bit for bit, in two parts of the split."
+    told = ", ".join(f"{n:,} {key}" for key, n in found.items())
+    return (
+        f"Some images stand, bit for bit, in two parts of the split: {told}. Accuracy on "
+        "them may be memory instead of recognition."
+    )
+
+
+def limits(results: Results) -> list[str]:
+    """What these results cannot say."""
+    said = []
+    seeds = [len(results.values(v, "test_accuracy")) for v in results.variants]
+    fewest = min(seeds, default=0)
+    if fewest <= 1:
+        said.append(
+            "Only one seed was run. Run once more, any accuracy here would come out "
+            "somewhat differently, and nothing in these results says by how much: "
+            "variants cannot be ranked."
+        )
+    elif fewest < 5:
+        said.append(
+            f"{fewest} seeds per variant show large differences only; a difference that "
+            "is not shown may still exist."
+        )
+    if results.scale != "full":
+        said.append(
+            f"The study ran at {results.scale} scale, smaller than declared; its numbers "
+            "are not those of the full study."
+        )
+    said.append(
+        "All variants share one split of one dataset: the results say nothing about "
+        "other images, and the intervals do not contain the luck of the split."
+    )
+    if any(results.values(v, "train_seconds") for v in results.variants):
+        said.append(
+            "Training times hold for the machine in the appendix and what else ran on "
+            "it; operations and parameters hold everywhere."
+        )
+    return said

@@ -1,0 +1,244 @@
+"""What a report is made of: the files of one study, opened when first asked for."""
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from labmill.errors import LabmillError, suggest
+from labmill.evaluation.statistics import Mean, mean_over_seeds
+from labmill.report.read import Place
+from labmill.runtime import read_json
+
+
+@dataclass(frozen=True)
+class Results:
+    """One study's results. Files are read once and never changed.
+
+    Attributes:
+        job: the report's job.
+        index, runs, claims, split, card, images, labels, split_npz: files (see
+            docs/architecture.md).
+    """
+
+    job: dict[str, Any]
+    index: Path
+    runs: Path
+    claims: Path
+    split: Path
+    card: Path
+    images: Path
+    labels: Path
+    split_npz: Path
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """index.json."""
+        return read_json(self.index)
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.summary["study"]
+
+    @property
+    def scale(self) -> str:
+        """`full`, `laptop` or `smoke`."""
+        return self.summary["scale"]
+
+    @property
+    def study(self) -> dict[str, Any]:
+        """The resolved study, as plain JSON values."""
+        return self.summary["provenance"]["settings"]["study"]
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """One record per (entry, seed, stage), in the plan's order."""
+        return self.summary["runs"]
+
+    def path(self, planned: str | None) -> Path | None:
+        """A file of the plan where it is now, or None where the run has none."""
+        if not planned:
+            return None
+        place = Place(self.index.parent, self.summary["results"])
+        found = place.path(planned)
+        return found if found.is_file() and found.stat().st_size else None
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """runs.csv."""
+        return pd.read_csv(self.runs)
+
+    @cached_property
+    def statements(self) -> list[dict[str, Any]]:
+        """The claims."""
+        return read_json(self.claims)
+
+    @cached_property
+    def numbered(self) -> list[dict[str, Any]]:
+        """The claims, each with the number that the document gives it."""
+        return [
+            claim | {"number": number, "statement_number": f"C{number}"}
+            for number, claim in enumerate(self.statements, 1)
+        ]
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """split.json."""
+        return read_json(self.split)
+
+    @cached_property
+    def sizes(self) -> dict[str, int]:
+        """Part of the split → number of images, empty parts left out."""
+        parts = self.facts["counts"]
+        sizes = {
+            part: sum(found.values() if isinstance(found, dict) else found)
+            for part, found in parts.items()
+        }
+        return {part: n for part, n in sizes.items() if n}
+
+    @property
+    def slurm(self) -> str:
+        """The cluster profile's text, where the job carries it."""
+        return self.job["settings"].get("slurm", "")
+
+    @cached_property
+    def dataset(self) -> dict[str, Any]:
+        """card.json."""
+        return read_json(self.card)
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """Names of the classes, in the order of the new labels."""
+        return [str(name) for name in self.facts["classes"]]
+
+    @cached_property
+    def pool(self) -> np.ndarray:
+        """All images, uint8 (N, channels, height, width), memory-mapped."""
+        return np.load(self.images, mmap_mode="r")
+
+    @cached_property
+    def parts(self) -> dict[str, np.ndarray]:
+        """split.npz: indices by part, and the labels that may be seen."""
+        with np.load(self.split_npz) as file:
+            return dict(file)
+
+    @cached_property
+    def variants(self) -> dict[str, str]:
+        """Variant → label, in the order of the study file."""
+        return {r["variant"]: r["label"] for r in self.of_kind("variant")}
+
+    def label(self, variant: str) -> str:
+        """A variant's name in the report."""
+        return self.variants.get(variant, variant)
+
+    def of_kind(self, kind: str) -> list[dict[str, Any]]:
+        """The index's records of a kind: `variant`, `pretext`, `point`."""
+        return [record for record in self.records if record["kind"] == kind]
+
+    def stages(self, variant: str, stage: str = "dense") -> list[dict[str, Any]]:
+        """The records of one stage of a variant, one per seed."""
+        return [
+            record
+            for record in self.of_kind("variant")
+            if record["variant"] == variant and record["stage"] == stage
+        ]
+
+    def open(self, record: dict[str, Any], file: str) -> dict[str, Any] | None:
+        """A record's JSON file, or None where the run has none."""
+        path = self.path(record["files"].get(file))
+        return load_json(path) if path else None
+
+    def history(self, record: dict[str, Any], file: str = "history") -> pd.DataFrame:
+        """A record's epochs (or `batches`), empty where the run has none."""
+        path = self.path(record["files"].get(file))
+        return pd.read_csv(path) if path else pd.DataFrame()
+
+    def predictions(self, record: dict[str, Any]) -> dict[str, np.ndarray] | None:
+        """A record's logits, labels and indices by part, or None."""
+        path = self.path(record["files"].get("predictions"))
+        if path is None:
+            return None
+        with np.load(path) as file:
+            return dict(file)
+
+    def values(self, variant: str, column: str, stage: str = "dense") -> list[float]:
+        """One figure of a variant, one value per seed that has it."""
+        rows = self.table
+        if column not in rows:
+            return []
+        chosen = rows[(rows["variant"] == variant) & (rows["stage"] == stage)]
+        return pd.to_numeric(chosen[column], errors="coerce").dropna().tolist()
+
+    def mean(self, variant: str, column: str, stage: str = "dense") -> Mean | None:
+        """Mean and interval of a figure over a variant's seeds, or None."""
+        values = self.values(variant, column, stage)
+        return mean_over_seeds(values) if values else None
+
+    def result(self, variant: str, column: str, where: str) -> float:
+        """A figure by name, for the author's own words; `where`: for the message."""
+        if variant not in self.variants:
+            known = suggest(variant, self.variants)
+            raise LabmillError(f"{where}: no variant {variant!r}; {known}")
+        if column not in self.table:
+            numbers = self.table.select_dtypes("number").columns
+            raise LabmillError(
+                f"{where}: no figure {column!r}; {suggest(column, numbers)}"
+            )
+        mean = self.mean(variant, column)
+        if mean is None:
+            raise LabmillError(f"{where}: {variant} has no {column}")
+        return mean.estimate
+
+    @cached_property
+    def best(self) -> str | None:
+        """The variant with the highest mean validation accuracy: chosen unseen."""
+        means = {
+            v: m.estimate
+            for v in self.variants
+            if (
+                m := self.mean(v, "validation_accuracy")
+                or self.mean(v, "test_accuracy")
+            )
+        }
+        return max(means, key=means.__getitem__) if means else None
+
+    @cached_property
+    def searches(self) -> dict[str, dict[str, Any]]:
+        """Search → chosen.json."""
+        found = {name: self.path(at) for name, at in self.summary["searches"].items()}
+        return {name: load_json(path) for name, path in found.items() if path}
+
+    @cached_property
+    def pruned(self) -> dict[str, dict[str, list[dict[str, Any]]]]:
+        """Loop → variant → prune.json of all steps and seeds, with `seed` added."""
+        loops: dict[str, dict[str, list[dict[str, Any]]]] = {}
+        for record in self.of_kind("variant"):
+            if step := self.open(record, "prune"):
+                by_variant = loops.setdefault(step["loop"], {})
+                steps = by_variant.setdefault(record["variant"], [])
+                steps.append(step | {"seed": record["seed"]})
+        return loops
+
+    @cached_property
+    def date(self) -> str:
+        """The day of the newest result: a report built again has the same."""
+        dates = [
+            found["provenance"]["date"]
+            for record in self.records
+            for file in ("description", "metrics", "measure")
+            if (found := self.open(record, file)) and "provenance" in found
+        ]
+        return max(dates, default=self.job["date"])[:10]
+
+
+@cache
+def load_json(path: Path) -> dict[str, Any]:
+    """A JSON file, read once per process."""
+    return read_json(path)
