@@ -124,6 +124,7 @@ def describe(
         "class_counts": counts,
         "mean": mean,
         "std": std,
+        "vocabulary": getattr(module, "VOCABULARY", None),
     }
 
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from labmill import checkpoint
+from labmill import checkpoint, registry
 from labmill.data.arrays import TrainingData, open_test
 from labmill.data.augment import normaliser
 from labmill.data.splits import save
 from labmill.evaluation.metrics import evaluate_logits
+from labmill.evaluation.sequences import NEITHER, at_precisions, behaviour
 from labmill.runtime import log, read_json, write_json
 from labmill.training import choices
 from labmill.training.loop import EVALUATION_BATCH, device_name, predict
@@ -36,12 +37,18 @@ def evaluate(
 
     Opens the sealed test part once and leaves a line in `openings`. Logits are those
     of the validation and the test images, float32 (n, classes); with `test_flip` in the
-    settings, the mean over each image and its mirror.
+    settings, the mean over each image and its mirror. Those of sequences are
+    log-probabilities of each answer and of any other, and `metrics` also says how many
+    are decoded exactly, at 32 and 16 bits.
     """
     device = choices.prepare(None, threads)
     classes = read_json(summary)["classes"]
     settings = provenance["settings"]
     mean, std = normaliser(read_json(card), settings["normalisation"])
+    name = read_json(description)["name"]
+    sequences = registry.constant("models", name, "KIND") == "sequence"
+    if sequences:
+        classes = [*classes, NEITHER]
     network = checkpoint.load(model, description).to(device)
     who = "/".join(metrics.parts[-4:-1])
     parts = {
@@ -50,28 +57,34 @@ def evaluate(
     }
     arrays: dict[str, np.ndarray] = {}
     result: dict[str, Any] = {"classes": classes, "parts": {}}
-    for name, part in parts.items():
-        logits = predict(
-            network,
-            part.images,
-            np.arange(len(part)),
-            mean=mean,
-            std=std,
-            batch_size=EVALUATION_BATCH,
-            channels_last=channels_last(read_json(description)["name"]),
-            precision="fp32",
-            flip=settings["test_flip"],
-        ).numpy()
-        arrays[f"{name}_logits"] = logits
-        arrays[f"{name}_labels"] = part.labels
-        arrays[f"{name}_indices"] = part.indices
-        result["parts"][name] = score(logits, part.labels, classes)
+    for which, part in parts.items():
+        if sequences:
+            logits = behaviour(network, part.images)
+        else:
+            logits = predict(
+                network,
+                part.images,
+                np.arange(len(part)),
+                mean=mean,
+                std=std,
+                batch_size=EVALUATION_BATCH,
+                channels_last=channels_last(name),
+                precision="fp32",
+                flip=settings["test_flip"],
+            ).numpy()
+        arrays[f"{which}_logits"] = logits
+        arrays[f"{which}_labels"] = part.labels
+        arrays[f"{which}_indices"] = part.indices
+        result["parts"][which] = score(logits, part.labels, classes)
         log.info(
             "%s accuracy %.4f on %d images",
-            name,
-            result["parts"][name]["accuracy"],
+            which,
+            result["parts"][which]["accuracy"],
             len(part),
         )
+    if sequences:
+        images_of = {which: part.images for which, part in parts.items()}
+        result["decoding"] = at_precisions(network, images_of)
     save(predictions, **arrays)
     lines = openings.read_text(encoding="utf-8").splitlines()
     result["test_openings"] = sum(json.loads(line)["who"] == who for line in lines)

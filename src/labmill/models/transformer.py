@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from labmill.data.sequences import read_tokens
 from labmill.models.attention import causal_mask
 from labmill.models.blocks import BlockModel, DecoderBlock, EncoderBlock
 from labmill.models.embedding import sinusoidal_table
@@ -118,12 +119,14 @@ class Transformer(BlockModel):
     def forward_features(
         self,
         source: Tensor,
-        target: Tensor,
+        target: Tensor | None = None,
         *,
         source_padding: Tensor | None = None,
         target_padding: Tensor | None = None,
     ) -> Tensor:
         """What the head reads to predict each target token, (B, T, dim)."""
+        if target is None:
+            source, target = read_tokens(source)
         memory = self.encode(source, source_padding)
         masks = self._masks(
             target.shape[1], target.device, source_padding, target_padding
@@ -136,7 +139,7 @@ class Transformer(BlockModel):
     def forward(
         self,
         source: Tensor,
-        target: Tensor,
+        target: Tensor | None = None,
         *,
         source_padding: Tensor | None = None,
         target_padding: Tensor | None = None,
@@ -144,7 +147,8 @@ class Transformer(BlockModel):
         """Source (B, S), target (B, T) → logits (B, T, vocabulary).
 
         Those at position t see the source and the target before t (teacher forcing):
-        the loss compares them with `target` itself.
+        the loss compares them with `target` itself. Without `target`, `source` is an
+        image of both (see `labmill.data.sequences`).
         """
         features = self.forward_features(
             source,
@@ -230,7 +234,7 @@ def build(
     max_length: int | None = None,
     dropout: float = 0.0,
 ) -> nn.Module:
-    """A sequence model: forward(source, target) on int64 tokens, not images.
+    """A sequence model: source and target tokens, or an image of both, to logits.
 
     Args:
         num_classes: size of the vocabulary; the start token comes on top of it.

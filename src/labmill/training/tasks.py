@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from labmill.models.transformer import read_tokens
+from labmill.data.sequences import read_tokens
 
 
 class Task(Protocol):
