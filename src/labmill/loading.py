@@ -107,8 +107,6 @@ def search_cut(entry: dict[str, Any]) -> dict[str, Any]:
             for index, (key, values) in enumerate(matrix.items())
             if isinstance(values, list)
         }
-    if entry.get("halving"):
-        cut["halving"] = {"rungs": [1]}
     return cut
 
 

@@ -303,15 +303,6 @@ class Select(Section):
     )
 
 
-class Halving(Section):
-    """Successive halving (Jamieson & Talwalkar, 2016): few points go on at each rung."""
-
-    rungs: tuple[Count, ...] = Field(
-        description="Epochs at the end of each rung, rising."
-    )
-    keep: Share = Field(1 / 3, description="Share of the points that goes on.")
-
-
 class Search(Section):
     """A grid over any settings of one variant."""
 
@@ -327,7 +318,6 @@ class Search(Section):
     select: Select = Field(
         default_factory=Select, description="How the choice is made."
     )
-    halving: Halving | None = Field(None, description="Stop poor points early.")
 
 
 class Pruning(Section):
