@@ -7,14 +7,14 @@ output, which is what Snakemake itself compares.
 import ast
 import base64
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from labmill.index import results_index
+from labmill.fingerprint import differences
+from labmill.index import ended_on_disk, results_index
 from labmill.job import Job
 from labmill.plan import Plan
-from labmill.runtime import read_json
 
 METADATA = Path(".snakemake/metadata")
 
@@ -45,7 +45,7 @@ def reason(output: str, now: dict[str, Any], metadata: Path = METADATA) -> str |
     before = recorded(output, metadata)
     if before is None or before == now:
         return None
-    words = list(changes(before["settings"], now["settings"]))
+    words = list(differences(before["settings"], now["settings"]))
     code = [
         name.replace(".", "/")
         for name in sorted({*before["code"], *now["code"]})
@@ -63,23 +63,6 @@ def reason(output: str, now: dict[str, Any], metadata: Path = METADATA) -> str |
     return "; ".join(words)
 
 
-def changes(before: Any, now: Any, key: str = "") -> Iterable[str]:
-    """The leaves in which two settings differ, as `training.epochs 10 → 20`."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        for name in sorted({*before, *now}):
-            path = f"{key}.{name}" if key else name
-            if name not in before:
-                yield f"{path} added"
-            elif name not in now:
-                yield f"{path} removed"
-            else:
-                yield from changes(before[name], now[name], path)
-    elif before != now:
-        texts = [json.dumps(value) for value in (before, now)]
-        long = max(map(len, texts)) > 60
-        yield f"{key} changed" if long else f"{key} {texts[0]} → {texts[1]}"
-
-
 def shortened(names: list[str], most: int = 3) -> str:
     """At most that many names, and how many more."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
@@ -89,14 +72,10 @@ def shortened(names: list[str], most: int = 3) -> str:
 def listed(plan: Plan) -> Iterator[tuple[str, str, Job]]:
     """Every job of a study as (who, first output, job), as far as results foretell."""
 
-    def finished(loop: str, variant: str, seed: int | str, step: int) -> bool:
-        record = Path(plan.folder(variant, seed, f"{loop}_{step}")) / "prune.json"
-        return not record.exists() or bool(read_json(record)["finished"])
-
     images = f"data/{plan.dataset_key}/images.npy"
     yield plan.study.data.dataset, images, plan.download_job()
     yield "the study", f"{plan.results}/split.npz", plan.split_job()
-    for record in results_index(plan, finished):
+    for record in results_index(plan, ended_on_disk(plan)):
         if record["kind"] == "search":
             stage = record["stage"]
             yield stage, record["files"]["chosen"], plan.select_job(stage)

@@ -1,10 +1,12 @@
 """Which files a study's summary reads: from the plan's list of runs, never a glob."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from labmill.entries import Entry
 from labmill.plan import Plan
+from labmill.runtime import read_json
 
 # Whether a step of a prune loop was its last: (loop, variant, seed, step) -> bool.
 Finished = Callable[[str, str, "int | str", int], bool]
@@ -35,7 +37,7 @@ def stages(plan: Plan, variant: str, seed: int | str, finished: Finished) -> lis
 
 
 def results_index(plan: Plan, finished: Finished) -> list[dict[str, Any]]:
-    """What the summary reads, from the plan and never from a glob.
+    """What the summary reads, in the order of the study.
 
     One record per (entry, seed, stage) and one per search, each with its files.
     """
@@ -97,13 +99,50 @@ def stage_files(
     return {key: f"{folder}/{name}" for key, name in names.items()}
 
 
-def results_files(plan: Plan, finished: Finished) -> list[str]:
-    """Every file of the index."""
-    return [
-        path
-        for record in results_index(plan, finished)
-        for path in record["files"].values()
-    ]
+def unordered(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same records in an order that the study's order of keys does not decide."""
+    return sorted(records, key=lambda record: sorted(record["files"].values()))
+
+
+def ordered(records: list[dict[str, Any]], files: list[str]) -> list[dict[str, Any]]:
+    """The records in the order in which their first file stands in `files`."""
+    place = {path: number for number, path in enumerate(files)}
+    return sorted(records, key=lambda r: min(place[p] for p in r["files"].values()))
+
+
+def results_files(records: list[dict[str, Any]]) -> list[str]:
+    """Every file of the index that is not missing."""
+    return [path for record in records for path in record["files"].values() if path]
+
+
+def ended_on_disk(plan: Plan) -> Finished:
+    """Whether a step was its loop's last, as far as the results tell."""
+
+    def finished(loop: str, variant: str, seed: int | str, step: int) -> bool:
+        record = Path(plan.folder(variant, seed, f"{loop}_{step}")) / "prune.json"
+        return not record.exists() or bool(read_json(record)["finished"])
+
+    return finished
+
+
+def without_missing(
+    records: list[dict[str, Any]], why: Callable[[dict[str, Any]], str | None]
+) -> list[dict[str, Any]]:
+    """The index with files that do not exist as None, and the `reason`.
+
+    What was made from a model that is now missing counts as missing too.
+    """
+    kept = []
+    for record in records:
+        files = {
+            name: path if Path(path).exists() else None
+            for name, path in record["files"].items()
+        }
+        if not files.get("model", True):
+            files = dict.fromkeys(files)
+        reason = None if all(files.values()) else why(record)
+        kept.append(record | {"files": files} | ({"reason": reason} if reason else {}))
+    return kept
 
 
 def point_runs(plan: Plan, stage: str) -> list[dict[str, Any]]:

@@ -8,13 +8,14 @@ import itertools
 import re
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from labmill import registry
 from labmill.check import check_data, check_examine, check_references
 from labmill.data.image_folder import census
-from labmill.entries import Entries, Entry, point_name
+from labmill.entries import Entries, Entry, point_name, without_idle_searches
 from labmill.errors import LabmillError, suggest
-from labmill.fingerprint import digest
+from labmill.fingerprint import differences, digest
 from labmill.job import Job
 from labmill.loading import SCALES, load_study, resolve_training
 from labmill.study import Pruning, Run, Study
@@ -41,11 +42,11 @@ class Plan:
                 f"{path}: a study's file name is lower-case letters, digits and _, "
                 f"and none of: {', '.join(SCALES)}"
             )
-        self.study: Study = study
         check_references(study, self.source)
+        self.study: Study = without_idle_searches(study)
         self.facts = check_data(study.data, self.source)
         self.place = self.name if scale == "full" else f"{scale}/{self.name}"
-        self.entries = Entries(study, self.source, self.facts)
+        self.entries = Entries(self.study, self.source, self.facts)
         models = {name: entry.model for name, entry in self.entries.items()}
         check_examine(study, models, self.source)
 
@@ -324,16 +325,29 @@ class Plan:
                     consumes[f"{entry.name} seed {seed} {loop}"] = last.fingerprint
         for stage in self.study.search:
             consumes[f"search {stage}"] = self.select_job(stage).fingerprint
-        settings = {"study": self.study.model_dump(mode="json"), "scale": self.scale}
-        return Job("summarize", settings, ("report.summarize",), ("scipy",), consumes)
+        code, libraries = ("report.summarize",), ("scipy",)
+        return Job("summarize", self._told(), code, libraries, consumes)
 
     def report_job(self) -> Job:
         """Write the report."""
         summary = self.summarize_job()
         return Job(
             "report",
-            {"scale": self.scale, "text": self.path.read_text(encoding="utf-8")},
+            self._told(),
             ("report.write",),
             ("matplotlib", "altair"),
             {"summary": summary.fingerprint},
         )
+
+    def _told(self) -> dict[str, Any]:
+        """What the report tells of the study: all of it, and what a scale reduced."""
+        overlays = {"laptop", "smoke"}
+        study = self.study.model_dump(mode="json", exclude=overlays)
+        full = study
+        if self.scale != "full":
+            full = load_study(self.path)[0].model_dump(mode="json", exclude=overlays)
+        return {
+            "study": study,
+            "scale": self.scale,
+            "reduced": list(differences(full, study)),
+        }

@@ -155,16 +155,12 @@ def summarize_job(wildcards):
     return plan_of(wildcards).summarize_job().params
 
 
-def results_of(wildcards):
-    return plan_of(wildcards), mill.finished(wildcards, checkpoints)
-
-
 def results_index(wildcards):
-    return index.results_index(*results_of(wildcards))
+    return mill.results_index(wildcards, checkpoints, config.get("partial", False))
 
 
 def results_files(wildcards):
-    return index.results_files(*results_of(wildcards))
+    return index.results_files(results_index(wildcards))
 
 
 def report_job(wildcards):

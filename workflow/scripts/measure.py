@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from labmill.measure.measure import measure
-
 from labmill.runtime import logged, provenance
 
 with logged(snakemake.log[0]):

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from labmill.search.select import select
-
 from labmill.runtime import logged, provenance
+from labmill.search.select import select
 
 with logged(snakemake.log[0]):
     record = provenance(snakemake.params.job)

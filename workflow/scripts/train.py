@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
+from labmill.runtime import logged, provenance
 from labmill.search.chosen import resolved_run
 from labmill.training.train import train
-
-from labmill.runtime import logged, provenance
 
 with logged(snakemake.log[0]):
     record = provenance(snakemake.params.job)
