@@ -177,6 +177,24 @@ class Entries(dict[str, Entry]):
         return model, training
 
 
+def without_idle_searches(study: Study) -> Study:
+    """The study without the searches that only variants outside `run` choose from.
+
+    A search that no variant chooses from is an end in itself and stays.
+    """
+
+    def chosen_by(names: Iterable[str]) -> set[str]:
+        choices = [study.variants[name].chosen for name in names]
+        found = {choice.search for choice in choices if choice}
+        earlier = {study.search[search].variant for search in found}
+        return found | (chosen_by(earlier) if found else set())
+
+    selected = chosen_by(study.run or study.variants)
+    idle = chosen_by(study.variants) - selected
+    ends = {name: s for name, s in study.search.items() if name not in idle}
+    return study.model_copy(update={"search": ends})
+
+
 def point_name(stage: str, values: Iterable[Any]) -> str:
     """A grid point's short, stable name: `arch_3_5_8`; no other value changes it."""
     words = [re.sub(r"[^a-z0-9]+", "p", str(v).lower()) for v in values]
