@@ -194,8 +194,9 @@ def add_history(row: Row, history: Path, description: Path) -> None:
     epochs = read_table(history)
     names = ("train_accuracy", "train_loss", "validation_accuracy", "validation_loss")
     for name in (*names, "images_per_second"):
-        known = [epoch[name] for epoch in epochs if epoch[name] is not None]
-        if known and math.isfinite(known[-1]):
+        values = [epoch[name] for epoch in epochs if epoch[name] is not None]
+        known = [value for value in values if math.isfinite(value)]
+        if known:
             row.put(name, known[-1], "history", name)
     if epochs:
         row.put("train_operations", epochs[-1]["operations"], "history", "operations")
