@@ -17,6 +17,7 @@ from sklearn.datasets import load_digits
 from labmill import checkpoint
 from labmill.errors import LabmillError
 from labmill.pruning import step as step_module
+from labmill.pruning.control import control
 from labmill.pruning.influence import influence
 from labmill.pruning.removal import Structure
 from labmill.pruning.scoring import Validation
@@ -341,3 +342,42 @@ def test_influence_is_what_removal_really_costs(data, dense, tmp_path):
             checkpoint.save(network, json.loads(files[1].read_text()), *files, {})
             expected = found["accuracy"] - accuracy(data, Path(folder))
             assert rows["accuracy_drop"][unit] == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(("kind", "epochs"), [("scratch", 3 + 2), ("longer", 2)])
+def test_controls_are_trained_as_long_as_the_pruned_network(
+    data, dense, tmp_path, kind, epochs
+):
+    done = [folder for folder, _ in steps(data, dense, tmp_path, most=2, remove=1)]
+    recipes = settings()
+    out = tmp_path / kind
+    out.mkdir()
+    control(
+        {
+            "run": recipes["run"] | {"training": TRAINING},
+            "finetune": recipes["finetune"],
+        },
+        kind=kind,
+        **data,
+        model=dense / "model.safetensors",
+        description=dense / "model.json",
+        steps=[folder / "model.json" for folder in done],
+        model_out=out / "model.safetensors",
+        description_out=out / "model.json",
+        history=out / "history.csv",
+        state=out / "state",
+        provenance={},
+    )
+    written = json.loads((out / "model.json").read_text())
+    like = json.loads(
+        ((done[-1] if kind == "scratch" else dense) / "model.json").read_text()
+    )
+    assert written["arguments"] == like["arguments"]
+    assert written["training"]["epochs"] == epochs
+    tensors = load_file(out / "model.safetensors")
+    source = load_file((done[-1] if kind == "scratch" else dense) / "model.safetensors")
+    moved = [
+        (tensors[k] - source[k]).abs().mean() for k in tensors if tensors[k].ndim > 1
+    ]
+    # From scratch the weights have nothing in common, after fine-tuning most of it.
+    assert (min(moved) > 0.05) == (kind == "scratch")
