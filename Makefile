@@ -4,11 +4,13 @@ SHELL := /bin/bash
 PYTHON ?= python3
 SCALE ?= full
 BIN := .venv/bin
-SNAKEMAKE := $(BIN)/snakemake --profile profiles/local
+# make study NAME=… PROFILE=profiles/slurm: as jobs of a cluster.
+PROFILE ?= profiles/local
+SNAKEMAKE := $(BIN)/snakemake --profile $(PROFILE)
 PLACE = $(if $(filter full,$(SCALE)),,$(SCALE)/)$(NAME)
 READY := .venv/.ready
 
-.PHONY: help quickstart study test lint verify bench options lock
+.PHONY: help quickstart study doctor plan test lint verify bench options lock
 help:  ## Show these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -20,8 +22,17 @@ quickstart: $(READY)  ## Run the main job on built-in real images: results/quick
 	$(SNAKEMAKE) results/quickstart/report.html
 	@echo "Read results/quickstart/report.html or results/quickstart/report.pdf"
 
+# Where a run failed for good, the report is made of the others and says which and why.
 study: $(READY) guard-NAME  ## NAME=<study> [SCALE=full|laptop|smoke]: build one study
-	$(SNAKEMAKE) results/$(PLACE)/report.html
+	$(SNAKEMAKE) results/$(PLACE)/report.html || { \
+	  test ! -e results/$(PLACE)/split.npz || \
+	  $(SNAKEMAKE) results/$(PLACE)/report.html --config partial=true; exit 1; }
+
+doctor: $(READY)  ## Look at the SLURM cluster and write profiles/slurm/site.yaml
+	$(BIN)/python -m labmill.cluster.doctor profiles/slurm/site.yaml
+
+plan: $(READY) guard-NAME  ## NAME=<study> [SCALE=…]: what would run, why, and its price
+	$(BIN)/python -m labmill.cluster.price $(PLACE)
 
 verify: $(READY) guard-NAME  ## NAME=<study> [SCALE=…]: recompute every claim and table cell
 	$(BIN)/python -m labmill.report.verify results/$(PLACE)

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from labmill import index
+from labmill.cluster import failure, leftovers
 from labmill.errors import LabmillError, suggest
 from labmill.explain import explanation
 from labmill.index import Finished
@@ -42,7 +44,9 @@ def start(workflow: Any, config: dict[str, Any]) -> list[str]:
         for place in asked:
             print(explanation(plan(place)), file=sys.stderr)
     elif workflow.is_main_process:
-        heal_stale_lock(Path.cwd())
+        head = heal_stale_lock(Path.cwd())
+        if head and "site" in config:
+            leftovers.wait(Path.cwd())
     return places
 
 
@@ -80,6 +84,17 @@ def download_job(key: str) -> Job:
         if made.dataset_key == key:
             return made.download_job()
     raise LabmillError(f"data/{key}: no study that was asked for uses this dataset")
+
+
+def results_index(
+    wildcards: Any, checkpoints: Any, partial: bool
+) -> list[dict[str, Any]]:
+    """What a study's summary reads; if `partial`, of what there is."""
+    made = plan(wildcards.study)
+    if partial:
+        records = index.results_index(made, index.ended_on_disk(made))
+        return index.without_missing(records, failure.reason)
+    return index.results_index(made, finished(wildcards, checkpoints))
 
 
 def finished(wildcards: Any, checkpoints: Any) -> Finished:

@@ -102,7 +102,9 @@ class Site:
     def missing_modules(self, loaded: str | None = None) -> list[str]:
         """Modules of the site that are not loaded, by name or by name/version."""
         text = os.environ.get("LOADEDMODULES", "") if loaded is None else loaded
-        names = {part for item in text.split(":") for part in (item, item.split("/")[0])}
+        names = {
+            part for item in text.split(":") for part in (item, item.split("/")[0])
+        }
         return [module for module in self.modules if module not in names]
 
 
