@@ -28,7 +28,7 @@ from labmill.measure.roofline import costs, peak, placed
 from labmill.measure.trace import memory_timeline, problems, read_trace
 from labmill.runtime import atomic_write
 
-TIMED_S, PROFILED_S = 4.0, 3.0
+TIMED_S, PROFILED_S = 2.0, 2.0
 LEAST, MOST = 3, 20
 
 
