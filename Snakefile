@@ -28,6 +28,7 @@ include: "workflow/rules/measure.smk"
 include: "workflow/rules/examine.smk"
 include: "workflow/rules/prune.smk"
 include: "workflow/rules/search.smk"
+include: "workflow/rules/edits.smk"
 include: "workflow/rules/report.smk"
 
 

@@ -64,19 +64,20 @@ class Entries(dict[str, Entry]):
 
     def _declare(self) -> None:
         for name, pretext in self.study.pretexts.items():
-            self._add(self._resolved(name, "pretext", pretext, task=pretext.task))
+            self.add(self._resolved(name, "pretext", pretext, task=pretext.task))
         selected = self.study.run or tuple(self.study.variants)
         needed = {self.study.search[s].variant for s in self.study.search}
         for name, variant in self.study.variants.items():
             if name in selected:
-                self._add(self._variant(name, variant))
+                self.add(self._variant(name, variant))
             elif name in needed:
                 self._variant(name, variant)
         for stage, search in self.study.search.items():
             for entry in self._points(stage, search):
-                self._add(entry)
+                self.add(entry)
 
-    def _add(self, entry: Entry) -> None:
+    def add(self, entry: Entry) -> None:
+        """Put in one more; LabmillError when its name is taken."""
         if entry.name in self:
             raise LabmillError(
                 f"{self.source.path}: {entry.kind} {entry.name!r} has the name of a "

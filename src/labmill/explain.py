@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from labmill import edits
 from labmill.fingerprint import differences
 from labmill.index import ended_on_disk, results_index
 from labmill.job import Job
@@ -79,6 +80,11 @@ def listed(plan: Plan) -> Iterator[tuple[str, str, Job]]:
         if record["kind"] == "search":
             stage = record["stage"]
             yield stage, record["files"]["chosen"], plan.select_job(stage)
+            continue
+        if record["kind"] == "edits":
+            for kind, path in record["files"].items():
+                ranking = edits.stage(record["variant"], kind)
+                yield record["variant"], path, plan.choice_job(ranking)
             continue
         run = (record["variant"], record["seed"], record["stage"])
         who = f"{run[0]} seed {run[1]}" + ("" if run[2] == "dense" else f" {run[2]}")

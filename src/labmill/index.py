@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from labmill import edits
 from labmill.entries import Entry
 from labmill.plan import Plan
 from labmill.runtime import read_json
@@ -39,7 +40,8 @@ def stages(plan: Plan, variant: str, seed: int | str, finished: Finished) -> lis
 def results_index(plan: Plan, finished: Finished) -> list[dict[str, Any]]:
     """What the summary reads, in the order of the study.
 
-    One record per (entry, seed, stage) and one per search, each with its files.
+    One record per (entry, seed, stage), one per search and one per variant whose edits
+    are searched, each with its files.
     """
     records = []
     for entry in plan.entries.values():
@@ -66,6 +68,12 @@ def results_index(plan: Plan, finished: Finished) -> list[dict[str, Any]]:
     for stage in plan.study.search:
         chosen = f"{plan.results}/{stage}/chosen.json"
         records.append({"kind": "search", "stage": stage, "files": {"chosen": chosen}})
+    for variant in edits.edited(plan):
+        files = {
+            kind: edits.ranking_file(plan, variant, kind)
+            for kind in (edits.PROPOSED, edits.CONFIRMED)
+        }
+        records.append({"kind": "edits", "variant": variant, "files": files})
     return records
 
 

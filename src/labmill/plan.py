@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from labmill import registry
+from labmill import edits, registry
 from labmill.check import check_data, check_examine, check_references
 from labmill.data.image_folder import census
 from labmill.entries import Entries, Entry, point_name, without_idle_searches
@@ -47,6 +47,10 @@ class Plan:
         self.facts = check_data(study.data, self.source)
         self.place = self.name if scale == "full" else f"{scale}/{self.name}"
         self.entries = Entries(self.study, self.source, self.facts)
+        if study.edits:
+            for name in edits.edited(self):
+                for slot in edits.slots(study.edits, self.entries[name], self.source):
+                    self.entries.add(slot)
         models = {name: entry.model for name, entry in self.entries.items()}
         check_examine(study, models, self.source)
 
@@ -167,7 +171,7 @@ class Plan:
             )
             consumes[entry.start.pretext] = pretext.fingerprint
         if entry.chosen:
-            consumes[entry.chosen.search] = self.select_job(
+            consumes[entry.chosen.search] = self.choice_job(
                 entry.chosen.search
             ).fingerprint
         settings = self.run(variant, seed).model_dump(
@@ -189,6 +193,21 @@ class Plan:
         return self.folder(
             entry.start.pretext, self._pretext_seed(entry, seed), "pretext"
         )
+
+    def choice_job(self, ranking: str) -> Job:
+        """The job that made the choice that a run begins from."""
+        if ranking in self.study.search:
+            return self.select_job(ranking)
+        return edits.ranking_job(self, ranking)
+
+    def choice_file(self, entry: Entry) -> str | None:
+        """The file of the choice that a run begins from, or None."""
+        if entry.chosen is None:
+            return None
+        ranking = entry.chosen.search
+        if ranking in self.study.search:
+            return f"{self.results}/{ranking}/chosen.json"
+        return edits.ranking_file(self, *ranking.rsplit("__", 1))
 
     def select_job(self, stage: str) -> Job:
         """Choose among a search's points."""
@@ -276,6 +295,7 @@ class Plan:
     def measure_job(self, variant: str, seed: int | str, stage: str) -> Job:
         """Parameters, operations, latency, memory of a stage."""
         settings = self.study.measure.model_dump(mode="json")
+        settings["profile"] |= variant in edits.edited(self)
         settings |= self.run(variant, seed).model_dump(
             mode="json", include={"training", "normalisation"}
         )
@@ -325,6 +345,9 @@ class Plan:
                     consumes[f"{entry.name} seed {seed} {loop}"] = last.fingerprint
         for stage in self.study.search:
             consumes[f"search {stage}"] = self.select_job(stage).fingerprint
+        for variant in edits.edited(self):
+            job = edits.confirm_job(self, variant)
+            consumes[f"edits of {variant}"] = job.fingerprint
         code, libraries = ("report.summarize",), ("scipy",)
         return Job("summarize", self._told(), code, libraries, consumes)
 

@@ -5,7 +5,7 @@ Nothing is decided here: every function asks the study's plan (labmill.plan).
 
 import sys
 
-from labmill import index
+from labmill import edits, index
 from labmill import workflow as mill
 from labmill.cluster import site
 from labmill.errors import LabmillError
@@ -87,9 +87,8 @@ def start_weights(wildcards):
 
 
 def chosen_file(wildcards):
-    entry = plan_of(wildcards).entry(wildcards.variant)
-    results = plan_of(wildcards).results
-    return f"{results}/{entry.chosen.search}/chosen.json" if entry.chosen else []
+    plan = plan_of(wildcards)
+    return plan.choice_file(plan.entry(wildcards.variant)) or []
 
 
 def evaluate_job(wildcards):
@@ -149,6 +148,30 @@ def search_base(wildcards):
 
 def search_points(wildcards):
     return index.point_runs(plan_of(wildcards), wildcards.search)
+
+
+def propose_job(wildcards):
+    return edits.propose_job(plan_of(wildcards), wildcards.variant).params
+
+
+def profiled_measure(wildcards):
+    return edits.profiled_file(plan_of(wildcards), wildcards.variant, "measure.json")
+
+
+def profiled_description(wildcards):
+    return edits.profiled_file(plan_of(wildcards), wildcards.variant, "model.json")
+
+
+def confirm_job(wildcards):
+    return edits.confirm_job(plan_of(wildcards), wildcards.variant).params
+
+
+def trial_files(wildcards):
+    return edits.trial_files(plan_of(wildcards), wildcards.variant)
+
+
+def trial_runs(wildcards):
+    return edits.trials(plan_of(wildcards), wildcards.variant)
 
 
 def summarize_job(wildcards):

@@ -70,6 +70,7 @@ def summary(
         for record in index
         if record["kind"] == "search"
     }
+    edits = {r["variant"]: r["files"] for r in index if r["kind"] == "edits"}
     told = {
         "study": Path(place.planned).name,
         "scale": job["settings"]["scale"],
@@ -79,8 +80,11 @@ def summary(
             for row in rows
         ],
         "searches": searches,
+        "edits": edits,
         "mixed": mixed(rows),
         "provenance": dict(job),
     }
-    evidence = Evidence(study=study, rows=rows, place=place, searches=searches)
+    evidence = Evidence(
+        study=study, rows=rows, place=place, searches=searches, edits=edits
+    )
     return Summary(rows, as_table(rows), told, make_claims(evidence))

@@ -52,7 +52,7 @@ def verify(results: Path) -> list[str]:
     found += openings(made, place)
     found += searches(index, place)
     found += table_mismatches(results / "runs.csv", made.table)
-    for key in ("runs", "searches", "mixed"):
+    for key in ("runs", "searches", "edits", "mixed"):
         found += differences(index[key], finite(made.index[key]), f"index.json: {key}")
     found += claim_mismatches(results / "claims.json", made.claims)
     return found + report_mismatches(results, made)
@@ -64,7 +64,11 @@ def records_of(index: Mapping[str, Any]) -> list[dict[str, Any]]:
         {"kind": "search", "stage": stage, "files": {"chosen": path}}
         for stage, path in index["searches"].items()
     ]
-    return [*index["runs"], *searches]
+    edits = [
+        {"kind": "edits", "variant": variant, "files": files}
+        for variant, files in index["edits"].items()
+    ]
+    return [*index["runs"], *searches, *edits]
 
 
 def recomputed(

@@ -1,7 +1,7 @@
 """What claims are computed from: rows by variant and seed, and contrasts over seeds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -23,12 +23,14 @@ LEAST_SEEDS = 3
 
 @dataclass(frozen=True)
 class Evidence:
-    """A study's results. `searches`: stage → chosen.json as planned."""
+    """A study's results. `searches`: stage → chosen.json as planned; `edits`: variant →
+    its rankings of edits."""
 
     study: Mapping[str, Any]
     rows: Sequence[Row]
     place: Place
     searches: Mapping[str, str | None]
+    edits: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @cached_property
     def runs(self) -> dict[str, dict[int, Row]]:
