@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from labmill import checkpoint
+from labmill import checkpoint, registry
 from labmill.data.arrays import TrainingData
 from labmill.data.augment import normaliser
 from labmill.measure.latency import latency
 from labmill.measure.operations import count
 from labmill.measure.profile import profile
+from labmill.measure.sequences import one_sequence, sequence_facts
 from labmill.runtime import log, read_json, write_json
 from labmill.study import Training
 from labmill.training import choices
@@ -45,9 +46,11 @@ def measure(
     facts = read_json(description)
     mean, std = normaliser(read_json(card), settings["normalisation"])
     shape = (facts["in_channels"], facts["image_size"], facts["image_size"])
-    table = count(network, shape, convention=settings["convention"])
-    macs = count(network, shape, convention="macs").total.operations
     part = TrainingData.open(images, split).part("validation")
+    sequences = registry.constant("models", facts["name"], "KIND") == "sequence"
+    inputs = one_sequence(part.images, device) if sequences else shape
+    table = count(network, inputs, convention=settings["convention"])
+    macs = count(network, inputs, convention="macs").total.operations
     timings = []
     last = channels_last(facts["name"])
     profiled = settings["profile"]
@@ -69,6 +72,8 @@ def measure(
         "provenance": provenance
         | {"device": device_name(device), "threads": torch.get_num_threads()},
     }
+    if sequences:
+        result["sequence"] = sequence_facts(network, part.images)
     if profiled:
         result["profile"] = profile(
             trace,

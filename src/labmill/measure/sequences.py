@@ -12,10 +12,7 @@ from labmill.measure.operations import count
 
 # Lengths at which blocks are counted, beside the formulas' curves.
 LENGTHS = (16, 32, 64, 128, 256, 512, 1024, 2048)
-COUNTED = {
-    "convention": "everything",
-    "dtype": torch.float16,
-}
+COUNTED: dict[str, Any] = {"convention": "everything", "dtype": torch.float16}
 
 
 def sequence_facts(network: nn.Module, images: np.ndarray) -> dict[str, Any]:
@@ -26,8 +23,9 @@ def sequence_facts(network: nn.Module, images: np.ndarray) -> dict[str, Any]:
     other lengths; `maps` has, for the first sequence of each kind, its tokens and the
     weights of every layer and head.
     """
+    device = next(network.parameters()).device
+    table = count(network, one_sequence(images, device), **COUNTED)
     source, target = read_tokens(torch.from_numpy(images) / 255)
-    table = count(network, (source[:1], target[:1]), **COUNTED)
     parts = [
         f"{side}.{number}.{part}"
         for side in ("encoder", "decoder")
@@ -39,6 +37,8 @@ def sequence_facts(network: nn.Module, images: np.ndarray) -> dict[str, Any]:
         "length": source.shape[1],
         "heads": network.encoder[0].attention.project.heads,
         "dim": network.embedding.embedding_dim,
+        "hidden": network.encoder[0].mlp[0].out_features,
+        "vocabulary": network.embedding.num_embeddings,
         "total": figures(table.total),
         "blocks": {name: figures(table.under(name)) for name in parts},
         "lengths": [at_length(network, length) for length in LENGTHS],
@@ -48,6 +48,11 @@ def sequence_facts(network: nn.Module, images: np.ndarray) -> dict[str, Any]:
             for first in (source[:, 0] == DIGITS + label).nonzero()[:1, 0].tolist()
         },
     }
+
+
+def one_sequence(images: np.ndarray, device: torch.device) -> tuple[torch.Tensor, ...]:
+    """Source and target of the first image, int64 (1, L): what a count is made for."""
+    return read_tokens(torch.from_numpy(images[:1]).to(device) / 255)
 
 
 def figures(quantities: Any) -> dict[str, int]:

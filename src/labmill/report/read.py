@@ -101,7 +101,7 @@ def read_rows(
     return [
         read_row(record, place, study, chosen, read)
         for record in index
-        if record["kind"] != "search"
+        if record["kind"] not in ("search", "edits")
     ]
 
 
