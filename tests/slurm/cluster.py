@@ -169,7 +169,17 @@ class Cluster:
         if not subprocess.run(["munge", "-n"], capture_output=True).returncode:
             return
         for folder, mode in (("/run/munge", "755"), ("/var/log/munge", "700")):
-            command = ["install", "-d", "-o", "munge", "-g", "munge", "-m", mode, folder]
+            command = [
+                "install",
+                "-d",
+                "-o",
+                "munge",
+                "-g",
+                "munge",
+                "-m",
+                mode,
+                folder,
+            ]
             subprocess.run(command, check=True)
         command = ["runuser", "-u", "munge", "--", "/usr/sbin/munged"]
         subprocess.run(command, check=True)
@@ -228,9 +238,14 @@ class Cluster:
         subprocess.run(["/usr/sbin/slurmdbd"], check=True, env=environment)
         self.started.append(self.folder / "slurmdbd.pid")
         add = ["sacctmgr", "-i", "-Q", "add"]
-        wait(lambda: not subprocess.run(["sacctmgr", "-n", "list", "cluster"]).returncode)
+        wait(
+            lambda: not subprocess.run(["sacctmgr", "-n", "list", "cluster"]).returncode
+        )
         subprocess.run([*add, "cluster", "toy"], check=True, capture_output=True)
-        for line in (["account", "lab", "Cluster=toy"], ["user", "root", "Account=lab"]):
+        for line in (
+            ["account", "lab", "Cluster=toy"],
+            ["user", "root", "Account=lab"],
+        ):
             subprocess.run([*add, *line], check=True, capture_output=True)
 
     def stop(self) -> None:
