@@ -274,7 +274,7 @@ class Cluster:
     def queue(self, workdir: Path | None = None) -> list[tuple[int, str, str]]:
         """All jobs known to the controller: number, state, comment; of one folder."""
         text = out("squeue", "-h", "-t", "all", "-S", "i", "-o", "%i|%T|%Z|%k")
-        rows = [line.split("|", 3) for line in text.splitlines()]
+        rows = [line.split("|", 3) for line in text.strip().splitlines()]
         return [
             (int(number), state, comment)
             for number, state, folder, comment in rows
