@@ -22,13 +22,11 @@ from labmill.report.text import (
     title,
 )
 
-SHOWN = (
-    "test_accuracy",
-    "test_macro_f1",
-    "validation_accuracy",
-    "train_accuracy",
-    "train_seconds",
+SCORES = ("test_macro_f1", "validation_accuracy", "train_accuracy")
+EFFORT = (
     "epochs",
+    "train_seconds",
+    "train_operations",
     "parameters",
     "macs",
     "latency_ms_b1",
@@ -36,18 +34,35 @@ SHOWN = (
 
 
 def results(results: Results) -> Table | None:
-    """Every variant's figures: mean over seeds, interval, number of seeds."""
-    columns = [c for c in SHOWN[1:] if filled(results, c)]
+    """Every variant's scores: mean over seeds, interval, number of seeds."""
+    columns = [c for c in SCORES if filled(results, c)]
     rows = []
     for variant, label in results.variants.items():
         mean = results.mean(variant, "test_accuracy")
-        cells = [label, *with_interval(mean), mean.n if mean else 0]
-        for column in columns:
-            other = results.mean(variant, column)
-            cells.append(format_for(column)(other.estimate) if other else "–")
-        rows.append(cells)
+        others = [results.mean(variant, column) for column in columns]
+        scores = [percent(other.estimate) if other else "–" for other in others]
+        rows.append([label, *with_interval(mean), mean.n if mean else 0, *scores])
     head = ["Variant", "Test accuracy", "95 % interval", "Seeds", *map(title, columns)]
-    return Table(head, rows, "Results by variant: means over seeds.")
+    return Table(head, rows, "Accuracy by variant: means over seeds.")
+
+
+def effort(results: Results) -> Table | None:
+    """What every variant cost: means over seeds."""
+    columns = [c for c in EFFORT if filled(results, c)]
+    rows = [
+        [
+            label,
+            *(
+                format_for(column)(mean.estimate)
+                if (mean := results.mean(variant, column))
+                else "–"
+                for column in columns
+            ),
+        ]
+        for variant, label in results.variants.items()
+    ]
+    caption = "Effort and size by variant: means over seeds."
+    return Table(["Variant", *map(title, columns)], rows, caption) if columns else None
 
 
 def with_interval(mean: Mean | None) -> tuple[str, str]:
@@ -110,9 +125,6 @@ def by_class(results: Results, part: str) -> list[int]:
     )
 
 
-IDENTITY = ("variant", "label", "kind", "seed", "stage", "status", "reason", "model")
-
-
 def settings_of(results: Results) -> dict[str, dict[str, Any]]:
     """Variant → dotted setting → value, as its first run recorded them."""
     found = {}
@@ -169,19 +181,34 @@ def variants(results: Results) -> Table | None:
     )
 
 
+# Facts of the data, not settings.
+GIVEN = ("num_classes", "in_channels", "image_size")
+
+
 def hyperparameters(results: Results) -> Table | None:
-    """What all variants share."""
-    by_variant = settings_of(results)
-    if not by_variant:
-        return None
-    varied = differing(by_variant)
-    first = next(iter(by_variant.values()))
+    """What all variants share, without what is switched off."""
+    shared = shared_settings(results)
     rows = [
-        [key.replace("_", " "), setting(value)]
-        for key, value in first.items()
-        if key not in varied and key not in ("num_classes", "in_channels", "image_size")
+        [key, setting(v)] for key, v in shared.items() if v not in (None, False, 0, [])
     ]
-    return Table(["Setting", "Value"], rows, "Settings that all variants share.", "ll")
+    caption = (
+        "Settings that all variants share; those switched off are in the appendix."
+    )
+    return Table(["Setting", "Value"], rows, caption, "ll")
+
+
+def settings(results: Results) -> Table | None:
+    """Every setting that all variants share."""
+    rows = [[key, setting(value)] for key, value in shared_settings(results).items()]
+    return Table(["Setting", "Value"], rows, "All settings that variants share.", "ll")
+
+
+def shared_settings(results: Results) -> dict[str, Any]:
+    """Setting in words → value, the same for all variants."""
+    by_variant = settings_of(results)
+    varied = {*differing(by_variant), *GIVEN}
+    first = next(iter(by_variant.values()), {})
+    return {k.replace("_", " "): v for k, v in first.items() if k not in varied}
 
 
 def classes(results: Results, figure: str = "class_accuracy") -> Table | None:
@@ -209,7 +236,8 @@ def seeds(results: Results) -> Table:
     """Every run of its own."""
     table = results.table
     runs = table[(table["kind"] == "variant") & (table["stage"] == "dense")]
-    columns = [c for c in SHOWN[:6] if c in runs and runs[c].notna().any()]
+    known = ("test_accuracy", *SCORES, "epochs", "train_seconds")
+    columns = [c for c in known if c in runs and runs[c].notna().any()]
     rows = [
         [
             row["label"],

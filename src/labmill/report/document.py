@@ -9,7 +9,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from labmill import registry
 from labmill.errors import LabmillError, suggest
-from labmill.report import contents, prose
+from labmill.report import arithmetic, contents, prose
 from labmill.report.figures import Drawing, draw
 from labmill.report.render import COMMENTS, environment, harmless
 from labmill.report.results import Results
@@ -28,6 +28,7 @@ SECTIONS = {
     "classes": "Class by class",
     "comparisons": "Comparisons",
     "cost": "Cost",
+    "arithmetic": "Arithmetic",
     "pruning": "Pruning",
     "search": "Search",
     "predictions": "Predictions",
@@ -37,6 +38,15 @@ SECTIONS = {
     "limits": "Limits",
     "references": "References",
     "appendix": "Appendix",
+}
+# What the claims of a section of claims.json are about.
+SUBJECTS = {
+    "ranking": "Which variant is best",
+    "compare": "Effects of single factors",
+    "classes": "Classes and errors",
+    "curves": "End of training",
+    "failures": "Runs that failed",
+    "published": "Published figures",
 }
 # A section of the author's own stands before these.
 LAST = ("limits", "references", "appendix")
@@ -55,17 +65,23 @@ class Document:
         self.drawings: dict[str, Drawing] = {}
         self.drawn: set[str] = set()
         self.numbers: dict[str, str] = {}
+        self.printed: set[str] = set()
         self.figures = self.tables = 0
         self.templates = environment("md")
         self.templates.globals |= {
             "results": results,
             "study": results.study,
             "tables": contents,
+            "arithmetic": arithmetic,
             "figure": self.figure,
             "table": self.table,
             "ref": lambda name: Markdown(f"\ue000{name}\ue001"),
             "md": Markdown,
-            "statements": self.statements,
+            "claims": self.claims,
+            "headlines": self.headlines,
+            "observations": self.observations,
+            "verdict": verdict,
+            "cited": cited,
             "wanted": self.wanted,
             "prose": prose,
             "question": harmless(results.study["question"]),
@@ -130,9 +146,9 @@ class Document:
                 '{{ result("variant", "figure") }}'
             ) from error
 
-    def figure(self, name: str, *, again: bool = False) -> Markdown:
+    def figure(self, name: str) -> Markdown:
         """A figure with number and caption, or nothing where it has no content."""
-        if name in self.drawn and not again:
+        if name in self.drawn:
             return Markdown("")
         drawings = draw(name, self.results)
         self.drawn.add(name)
@@ -170,10 +186,54 @@ class Document:
             if name not in self.drawn:
                 yield name
 
-    def statements(self, *sections: str) -> list[dict[str, Any]]:
-        """The claims of these sections, or all of them."""
-        return [
+    # --- claims ------------------------------------------------------------------------
+
+    def headlines(self, most: int = 8) -> list[dict[str, Any]]:
+        """The claims that answer the study: its best, its questions, its searches."""
+        claims = self.results.numbered
+        wanted = [
+            lambda c: c["id"] in ("best", "score"),
+            lambda c: c["section"] == "compare" and c["id"].count(":") == 2,
+            lambda c: c["section"] == "pruning" and c["id"].endswith(":end"),
+            lambda c: c["section"] == "search",
+            lambda c: c["section"] == "failures",
+        ]
+        found = [c for test in wanted for c in claims if test(c)]
+        return (found or claims)[:most]
+
+    def claims(self, start: str = "", section: str = "") -> Markdown:
+        """The claims of a section, or whose id starts like that, not printed yet."""
+        found = [
             claim
             for claim in self.results.numbered
-            if not sections or claim["section"] in sections
+            if claim["id"].startswith(start)
+            and section in ("", claim["section"])
+            and claim["id"] not in self.printed
         ]
+        self.printed.update(claim["id"] for claim in found)
+        return Markdown(
+            "\n".join(
+                f"- **C{claim['number']}.** [{claim['statement']}]"
+                f"{{#claim-{claim['number']}}}{verdict(claim)}"
+                for claim in found
+            )
+        )
+
+    def observations(self) -> Markdown:
+        """All claims that no other section has printed, by subject."""
+        blocks = []
+        for subject in dict.fromkeys(c["section"] for c in self.results.numbered):
+            if mine := self.claims(section=subject):
+                heading = SUBJECTS.get(subject) or subject.capitalize()
+                blocks += [f"### {escape(heading)}", mine]
+        return Markdown("\n\n".join(blocks))
+
+
+def verdict(claim: dict[str, Any]) -> Markdown:
+    """A claim's verdict as a tag, where a test gave one."""
+    return Markdown(f" [{claim['verdict']}]{{.verdict}}" if claim["verdict"] else "")
+
+
+def cited(claim: dict[str, Any]) -> Markdown:
+    """A link to the claim in full."""
+    return Markdown(f"[\\[C{claim['number']}\\]](#claim-{claim['number']})")

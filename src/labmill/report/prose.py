@@ -1,27 +1,12 @@
 """Plain sentences about a study: facts of its files, not findings."""
 
-from typing import Any
-
 from labmill.report.results import Results
-from labmill.report.text import setting
 
 
-def reductions(results: Results) -> list[tuple[str, str]]:
-    """What the study's laptop overlay changes: dotted key → value."""
-    if results.scale != "laptop":
-        return []
-    return [(key, setting(value)) for key, value in leaves("", results.study["laptop"])]
-
-
-def leaves(prefix: str, value: Any) -> list[tuple[str, Any]]:
-    """Nested mappings as dotted keys."""
-    if not isinstance(value, dict):
-        return [(prefix, value)]
-    return [
-        leaf
-        for key, inner in value.items()
-        for leaf in leaves(f"{prefix}.{key}" if prefix else key, inner)
-    ]
+def reductions(results: Results) -> list[str]:
+    """What the scale changed: `training.epochs 25 → 1`; null reads as no limit."""
+    told = results.summary["provenance"]["settings"].get("reduced", [])
+    return [text.replace(" null ", " unset ") for text in told]
 
 
 def duplicates(results: Results) -> str:

@@ -169,11 +169,15 @@ class Results:
             return dict(file)
 
     def values(self, variant: str, column: str, stage: str = "dense") -> list[float]:
-        """One figure of a variant, one value per seed that has it."""
+        """One figure of a variant, one value per seed that ended well and has it."""
         rows = self.table
         if column not in rows:
             return []
-        chosen = rows[(rows["variant"] == variant) & (rows["stage"] == stage)]
+        chosen = rows[
+            (rows["variant"] == variant)
+            & (rows["stage"] == stage)
+            & ~rows["status"].isin(["failed", "diverged"])
+        ]
         return pd.to_numeric(chosen[column], errors="coerce").dropna().tolist()
 
     def mean(self, variant: str, column: str, stage: str = "dense") -> Mean | None:

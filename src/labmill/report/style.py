@@ -70,15 +70,17 @@ def figure(height: float, width: float = WIDTH) -> Figure:
 
 
 def grid(
-    panels: int, *, columns: int = 3, height: float = 1.9, **shared: Any
+    panels: int, *, columns: int = 3, height: float = 1.6, **shared: Any
 ) -> tuple[Figure, list[Axes]]:
     """A figure of small multiples with that many axes, row by row."""
     columns = min(columns, panels)
     rows = -(-panels // columns)
-    drawn = figure(height * rows + 0.35, WIDTH if columns > 1 else WIDTH * 0.72)
+    drawn = figure(height * rows + 0.35, WIDTH if columns > 1 else WIDTH * 0.6)
     axes = drawn.subplots(rows, columns, squeeze=False, **shared).ravel().tolist()
     for spare in axes[panels:]:
         spare.remove()
+    for i, one in enumerate(axes[:panels]):
+        one.tick_params(labelbottom=i + columns >= panels, labelleft=i % columns == 0)
     return drawn, axes[:panels]
 
 

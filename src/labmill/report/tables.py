@@ -26,11 +26,15 @@ class Table:
         return self.align or "l" + "r" * (len(self.columns) - 1)
 
     def widths(self) -> list[int]:
-        """Characters that each column needs at least: its longest word; 24 at most."""
-        cells = [self.columns, *self.rows]
+        """Characters that each column needs: its longest cell, 24 at most, and its
+        heading's longest word."""
         return [
-            min(24, max(len(str(row[i])) for row in cells)) + 3
-            for i in range(len(self.columns))
+            max(
+                *(min(24, len(str(row[i]))) for row in self.rows),
+                *(len(word) for word in str(heading).split()),
+            )
+            + 3
+            for i, heading in enumerate(self.columns)
         ]
 
     def split(self) -> list["Table"]:

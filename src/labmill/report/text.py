@@ -85,7 +85,7 @@ def format_for(column: str) -> Any:
         return lambda v: "–" if missing(v) else f"{v:.3g}{NBSP}ms"
     if column in ("parameters", "epochs") or column.endswith("_bytes"):
         return count
-    if column in ("macs", "operations", "additions", "multiplications"):
+    if column in ("macs", "operations", "train_operations"):
         return short
     return decimal
 
@@ -103,7 +103,8 @@ TITLES = {
     "seconds": "Seconds",
     "parameters": "Parameters",
     "macs": "Multiply–adds",
-    "operations": "Training operations",
+    "operations": "Operations per image",
+    "train_operations": "Training operations",
     "latency_ms_b1": "Latency, batch 1",
     "class_accuracy": "Class-wise accuracy",
 }

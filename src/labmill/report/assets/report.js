@@ -78,4 +78,58 @@
   }, { rootMargin: "400px" });
   for (const chart of charts) seen.observe(chart.parentElement);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+
+  // --- prediction explorer -----------------------------------------------------------
+  const explore = (place, { classes, counts, cells, width, rows, picture }) => {
+    const percent = (n) => `${(100 * n).toFixed(0)} %`;
+    const table = element("table");
+    table.append(element("caption", {}, "Test images by true class (row) and prediction (column). Choose a cell to see its images."));
+    const names = table.createTHead().insertRow();
+    names.append(element("td"));
+    for (const name of classes) names.append(element("th", { scope: "col" }, name));
+    const body = table.createTBody();
+    const examples = element("div", { class: "examples", "aria-live": "polite" });
+    const show = (button, i, j) => {
+      body.querySelectorAll("[aria-pressed=true]").forEach((b) => b.setAttribute("aria-pressed", "false"));
+      button.setAttribute("aria-pressed", "true");
+      examples.replaceChildren(...cells[`${i}-${j}`].map(([number, sure]) => {
+        const figure = element("figure");
+        const words = `${classes[i]} taken for ${classes[j]}, ${percent(sure)} sure`;
+        const thumb = element("div", { class: "thumb", role: "img", "aria-label": words });
+        thumb.style.backgroundImage = `url(${picture})`;
+        thumb.style.backgroundSize = `${100 * width}% ${100 * rows}%`;
+        const at = (n, of) => (of > 1 ? (100 * n) / (of - 1) : 0);
+        thumb.style.backgroundPosition = `${at(number % width, width)}% ${at(Math.floor(number / width), rows)}%`;
+        figure.append(thumb, element("figcaption", {}, words));
+        return figure;
+      }));
+    };
+    counts.forEach((line, i) => {
+      const row = body.insertRow();
+      row.append(element("th", { scope: "row" }, classes[i]));
+      const total = Math.max(1, line.reduce((a, b) => a + b, 0));
+      line.forEach((count, j) => {
+        const cell = row.insertCell();
+        if (!count) { cell.append(element("span")); return; }
+        const label = `${count} images of ${classes[i]} predicted as ${classes[j]}`;
+        const button = element("button", { type: "button", "aria-pressed": "false", "aria-label": label }, count);
+        const share = count / total;
+        const [red, green, blue] = i === j ? [0, 90, 143] : [160, 65, 0];
+        const deep = i === j ? share : Math.min(1, 0.25 + 2 * share);
+        const mix = (c) => Math.round(246 + (c - 246) * deep);
+        button.style.background = `rgb(${mix(red)} ${mix(green)} ${mix(blue)})`;
+        button.style.color = deep > 0.6 ? "#fff" : "#0f1720";
+        button.addEventListener("click", () => show(button, i, j));
+        cell.append(button);
+      });
+    });
+    const scroll = element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Confusion matrix with images" });
+    scroll.append(table);
+    place.append(scroll, examples);
+    const largest = Object.keys(cells).map((key) => key.split("-").map(Number))
+      .filter(([i, j]) => i !== j).sort(([a, b], [c, d]) => counts[c][d] - counts[a][b])[0];
+    if (largest) show(body.rows[largest[0]].cells[largest[1] + 1].firstElementChild, ...largest);
+  };
+  const place = document.getElementById("explorer");
+  if (place && data.explorer) explore(place, data.explorer);
 })();

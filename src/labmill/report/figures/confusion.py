@@ -27,6 +27,7 @@ def draw(results: Results) -> list[Figure] | None:
         height = min(3.2, 1.3 + 0.2 * size)
         drawn, panels = style.grid(len(part), columns=2, height=height)
         for axes, variant in zip(panels, part, strict=True):
+            axes.tick_params(labelbottom=True, labelleft=True)
             heat(axes, found[variant], results.classes)
             axes.set_title(style.shorten(results.label(variant), 36))
         shown.append(drawn)

@@ -61,7 +61,6 @@ def multiples(
             panel(axes, histories, figure, scale, style.color(i))
             axes.set_title(style.shorten(results.label(variant), 30))
             axes.set_ylim(bottom=0, top=top)
-            axes.label_outer()
         drawn.supxlabel("Epoch", fontsize=8.5)
         drawn.supylabel(name, fontsize=8.5)
         styles = [

@@ -1,6 +1,41 @@
-CAPTION = ""
-ALT = ""
+"""The mistakes that the best network was most sure of."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from labmill.report import style
+from labmill.report.explorer import shown
+from labmill.report.figures.samples import framed
+from labmill.report.results import Results
+
+CAPTION = (
+    "The test images that the network got wrong with the highest confidence: what it is "
+    "→ what it was taken for, and how sure the network was."
+)
+ALT = (
+    "A grid of misclassified test images with true class, predicted class, confidence."
+)
+MOST, COLUMNS = 16, 8
 
 
-def draw(results):
-    return None
+def draw(results: Results) -> Figure | None:
+    """Up to sixteen images."""
+    found = shown(results)
+    if found is None:
+        return None
+    wrong = np.flatnonzero(found.predicted != found.labels)
+    wrong = wrong[np.argsort(-found.confidence[wrong], kind="stable")][:MOST]
+    if not len(wrong):
+        return None
+    rows = -(-len(wrong) // COLUMNS)
+    drawn = style.figure(1.28 * rows)
+    panels = drawn.subplots(rows, COLUMNS, squeeze=False).ravel()
+    for axes in panels:
+        axes.axis("off")
+    for axes, i in zip(panels, wrong, strict=False):
+        pixels = framed(results.pool[found.indices[i]])
+        axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        true, taken = (results.classes[k[i]] for k in (found.labels, found.predicted))
+        text = f"{style.shorten(true, 10)} →\n{style.shorten(taken, 10)}\n{found.confidence[i]:.0%}"
+        axes.set_title(text, fontsize=8, pad=2)
+    return drawn

@@ -1,6 +1,91 @@
-CAPTION = ""
-ALT = ""
+"""All points of a search: accuracy against cost, once per hyperparameter."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from labmill.report import charts, style
+from labmill.report.figures.cost import logarithmic
+from labmill.report.results import Results
+from labmill.report.text import setting
+from labmill.search.pareto import front
+
+CAPTION = (
+    "Every point of the search: validation accuracy against the operations spent on "
+    "training, once per hyperparameter, coloured by its value. The line is the Pareto "
+    "front; the cross is the chosen point."
+)
+ALT = (
+    "Scatter plots of validation accuracy against training operations, one panel per "
+    "hyperparameter, coloured by its values."
+)
 
 
-def draw(results):
-    return None
+def draw(results: Results) -> list[Figure] | None:
+    """A figure per search, a panel per hyperparameter."""
+    drawn = [one for chosen in results.searches.values() if (one := scatter(chosen))]
+    return drawn or None
+
+
+def points_of(chosen: dict[str, Any]) -> list[dict[str, Any]]:
+    """The points that ended with an accuracy."""
+    return [p for p in chosen["ranking"] if p["validation_accuracy"] is not None]
+
+
+def cost_of(points: list[dict[str, Any]]) -> str:
+    """Operations where they were counted, else seconds."""
+    return "operations" if any(p["operations"] for p in points) else "seconds"
+
+
+def scatter(chosen: dict[str, Any]) -> Figure | None:
+    """One search."""
+    points = points_of(chosen)
+    if not points:
+        return None
+    keys, cost = list(points[0]["settings"]), cost_of(points)
+    columns = 2 if len(keys) > 1 else 1
+    drawn, panels = style.grid(len(keys), columns=columns, height=2.5, sharey=True)
+    x = np.array([p[cost] for p in points], float)
+    y = 100 * np.array([p["validation_accuracy"] for p in points])
+    for axes, key in zip(panels, keys, strict=True):
+        values = list(dict.fromkeys(setting(p["settings"][key]) for p in points))
+        values.sort(key=lambda text: (len(text), text))
+        for i, value in enumerate(values):
+            mine = [setting(p["settings"][key]) == value for p in points]
+            marker = style.MARKERS[i % len(style.MARKERS)]
+            axes.plot(
+                x[mine],
+                y[mine],
+                marker,
+                ms=4,
+                color=style.color(i),
+                label=style.shorten(value, 14),
+            )
+        order = np.flatnonzero(front(x, y))
+        order = order[np.argsort(x[order])]
+        axes.plot(x[order], y[order], lw=1, color=style.MUTED, zorder=1)
+        axes.plot(x[0], y[0], "x", ms=9, mew=1.6, color=style.INK)
+        logarithmic(axes)
+        axes.tick_params(labelbottom=True)
+        axes.set_xlabel("Training operations" if cost == "operations" else "Seconds")
+        name = key.split(".", 1)[1].replace("_", " ")
+        # A legend of its own above each panel: the values differ from panel to panel.
+        axes.legend(
+            title=style.shorten(name),
+            title_fontsize=8.5,
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            ncols=4,
+            handletextpad=0.1,
+            columnspacing=0.8,
+            alignment="left",
+        )
+    for axes in panels[::columns]:
+        axes.set_ylabel("Validation accuracy (%)")
+    return drawn
+
+
+def chart(results: Results) -> object:
+    """Scatter with a menu that chooses the hyperparameter which colours it."""
+    return charts.search(results)

@@ -1,6 +1,100 @@
-CAPTION = ""
-ALT = ""
+"""All points of a search as lines through their settings (parallel coordinates)."""
+
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from labmill.report import charts, style
+from labmill.report.figures.search import points_of
+from labmill.report.results import Results
+from labmill.report.text import setting
+
+CAPTION = (
+    "Every point of the search as a line through its settings to its validation "
+    "accuracy; the darker, the more accurate."
+)
+ALT = "Parallel coordinates: one line per search point through all settings."
 
 
-def draw(results):
-    return None
+def draw(results: Results) -> list[Figure] | None:
+    """A figure per search with at least two settings."""
+    drawn = [one for chosen in results.searches.values() if (one := lines(chosen))]
+    return drawn or None
+
+
+def axes_of(points: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Setting → its values as text, in the order in which they stand on its axis."""
+    return {
+        key: sorted(
+            {setting(p["settings"][key]) for p in points},
+            key=lambda text: (len(text), text),
+        )
+        for key in points[0]["settings"]
+    }
+
+
+def lines(chosen: dict[str, Any]) -> Figure | None:
+    """One search."""
+    points = points_of(chosen)
+    if len(points) < 2 or len(points[0]["settings"]) < 2:
+        return None
+    keys = axes_of(points)
+    accuracy = np.array([p["validation_accuracy"] for p in points])
+    share = (accuracy - accuracy.min()) / (np.ptp(accuracy) or 1)
+    drawn = style.figure(2.7)
+    axes = drawn.subplots()
+    palette = mpl.colormaps[style.SEQUENTIAL]
+    for i in np.argsort(share):
+        heights = [
+            place(values, setting(points[i]["settings"][key]))
+            for key, values in keys.items()
+        ]
+        axes.plot(
+            [*heights, share[i]],
+            lw=1.3,
+            color=palette(0.3 + 0.7 * share[i]),
+            alpha=0.85,
+        )
+    for column, values in enumerate(keys.values()):
+        for value in values:
+            axes.annotate(
+                style.shorten(value, 12),
+                (column, place(values, value)),
+                (4, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8,
+                bbox={"fc": style.PAPER, "ec": "none", "pad": 0.8, "alpha": 0.8},
+            )
+    for height in (0, 1):
+        value = 100 * (accuracy.min() + height * np.ptp(accuracy))
+        axes.annotate(
+            f"{value:.1f} %",
+            (len(keys), height),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+        )
+    names = [key.split(".", 1)[1].replace("_", " ") for key in keys]
+    axes.set_xticks(
+        range(len(keys) + 1), [*map(style.shorten, names), "validation accuracy"]
+    )
+    axes.set_xlim(-0.1, len(keys) + 0.35)
+    axes.set_yticks([])
+    axes.spines[["left", "bottom"]].set_visible(False)
+    axes.grid(axis="y", visible=False)
+    axes.grid(axis="x", color=style.MUTED)
+    return drawn
+
+
+def place(values: list[str], value: str) -> float:
+    """Height of a value on its axis, 0..1."""
+    return values.index(value) / max(1, len(values) - 1)
+
+
+def chart(results: Results) -> object:
+    """Lines that say their settings when pointed at."""
+    return charts.parallel(results)

@@ -1,6 +1,0 @@
-CAPTION = ""
-ALT = ""
-
-
-def draw(results):
-    return None
