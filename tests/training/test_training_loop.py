@@ -11,6 +11,7 @@ from runs import CLASSES, IMAGE_MODELS, RICH, bare, equal, fitted, images_of, ne
 from torch import nn
 
 from labmill.errors import LabmillError
+from labmill.measure.operations import count
 from labmill.study import Training
 from labmill.training import choices, feed, loop
 from labmill.training.watch import Watch
@@ -141,7 +142,7 @@ def test_history_tells_what_happened(tmp_path):
     assert known == [False, True, True]
     seconds = [row["seconds"] for row in outcome.history]
     assert all(a < b for a, b in itertools.pairwise([0.0, *seconds]))
-    macs = loop.count(network(), (3, 32, 32)).total.operations
+    macs = count(network(), (3, 32, 32)).total.operations
     found = [row["operations"] for row in outcome.history]
     assert found == [3 * macs * 26 * epoch for epoch in (1, 2, 3)]
     steps = [(row["epoch"], row["step"], row["images"]) for row in outcome.batches]
@@ -310,7 +311,7 @@ def test_rotation_learns_without_labels(tmp_path):
     settings = {**PLAIN, "epochs": 6}
     outcome = fitted(tmp_path, settings, model=model, data=data, task="rotation")
     assert outcome.history[-1]["validation_accuracy"] > 0.9
-    macs = loop.count(model, (3, 32, 32)).total.operations
+    macs = count(model, (3, 32, 32)).total.operations
     assert outcome.history[0]["operations"] == 3 * macs * 26 * 4
 
 
@@ -322,7 +323,7 @@ def test_a_linear_probe_leaves_the_features_alone(tmp_path):
     for name, tensor in network("cnn").state_dict().items():
         changed = not torch.equal(tensor, model.state_dict()[name])
         assert changed == name.startswith("head."), name
-    counted = loop.count(model, (3, 32, 32))
+    counted = count(model, (3, 32, 32))
     head = counted.under("head").operations
     assert outcome.history[0]["operations"] == 26 * (
         counted.total.operations + 2 * head

@@ -64,6 +64,13 @@ def test_a_damaged_state_falls_back_to_the_one_before(damage, tmp_path, caplog):
     assert result(folder) == result(tmp_path / "whole")
 
 
+def test_asked_to_stop_in_the_last_step_of_an_epoch(tmp_path):
+    assert child(tmp_path / "whole", RICH) == 0
+    assert child(tmp_path / "asked", RICH, at=7, number=signal.SIGTERM) == 75
+    assert fitted(tmp_path / "asked", RICH).facts["resumed_at"] == [[1, 4]]
+    assert result(tmp_path / "asked") == result(tmp_path / "whole")
+
+
 def test_without_any_whole_state_it_starts_over(tmp_path):
     assert child(tmp_path / "whole", RICH) == 0
     folder = tmp_path / "hurt"

@@ -13,6 +13,7 @@ from torch.profiler import record_function
 
 from labmill.measure.latency import now, own_time
 from labmill.training.loop import Fitting
+from labmill.training.network import training_mode
 from labmill.training.schedule import learning_rate
 from labmill.training.state import Stop, Store
 from labmill.training.step import Learner
@@ -86,7 +87,7 @@ class Steps:
         self.clock = self.learner.clock = Clock(self.fitting.device)
         self.batches = self.fitting.batches
         self.pieces = -(-self.batches.steps // self.batches.per_piece)
-        self.fitting.mode(self.fitting.model)
+        training_mode(self.fitting.model)
         self._warm_up()
 
     def _warm_up(self) -> None:

@@ -1,11 +1,8 @@
 """The one loop: from scratch, fine-tuning and pretext tasks, resumable at any step."""
 
-import contextlib
-import copy
 import logging
-import resource
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,24 +13,46 @@ from torch import Tensor, nn
 
 from labmill.data.augment import Augmentation
 from labmill.errors import LabmillError
-from labmill.measure.operations import count
 from labmill.randomness import seed_for
 from labmill.study import Training
 from labmill.training import choices
+from labmill.training.device import (
+    device_name,
+    memory_errors,
+    peak_memory,
+    seed_generator,
+)
 from labmill.training.feed import Batches, Normaliser, Source
+from labmill.training.history import batch_rows, batch_sizes, epoch_row
+from labmill.training.network import (
+    draws_random_numbers,
+    finite,
+    operations_of,
+    training_mode,
+)
+from labmill.training.predict import EVALUATION_BATCH, outputs_of, predict
 from labmill.training.progress import Progress
 from labmill.training.schedule import last_epoch, learning_rate
 from labmill.training.state import AGAIN, Stop, Store
-from labmill.training.step import Learner, autocast, prefixed
+from labmill.training.step import Learner, prefixed
 from labmill.training.tasks import TASKS, Task
 from labmill.training.watch import Watch
+
+__all__ = [
+    "EVALUATION_BATCH",
+    "Fitting",
+    "Outcome",
+    "device_name",
+    "fit",
+    "outputs_of",
+    "predict",
+]
 
 log = logging.getLogger("labmill")
 
 # State is saved at the end of an epoch when that many seconds have passed since the
 # last time, and within an epoch after the second number.
 SAVE_AFTER, SAVE_WITHIN = 60.0, 300.0
-EVALUATION_BATCH = 256
 
 Normalisation = tuple[Sequence[float] | Tensor, Sequence[float] | Tensor]
 
@@ -138,11 +157,8 @@ class Fitting:
         self.started = self.saved = time.monotonic()
         part = chosen(data, training)
         shape = data.images.shape[1:]
-        counted = count(model, shape)
-        macs = counted.total.operations
-        frozen = not all(p.requires_grad for p in model.parameters())
-        trained = counted.under("head").operations if frozen else macs
-        self.operations = (macs + 2 * trained) * task.per_image
+        macs, spent = operations_of(model, shape)
+        self.operations = spent * task.per_image
         self.draws = draws_random_numbers(model, shape)
         model.to(device)
         if channels_last:
@@ -205,7 +221,7 @@ class Fitting:
         self.take = self.learner.eager
         if self.compilation == "off":
             return
-        self.mode(self.model)
+        training_mode(self.model)
         x, y = next(iter(self.batches.epoch(0)))
         began = time.monotonic()
         build = self.learner.captured if x.is_cuda else self.learner.compiled
@@ -223,7 +239,7 @@ class Fitting:
     def one_epoch(self, shown: Progress) -> str | None:
         """Train one epoch, validate, note it; the status if the run is over."""
         training, epoch = self.training, self.epoch
-        self.mode(self.model)
+        training_mode(self.model)
         began, paused = time.perf_counter(), 0.0
         for x, y in self.batches.epoch(epoch, self.step):
             if self.draws:
@@ -247,7 +263,7 @@ class Fitting:
         losses = read(self.losses)
         correct = read(self.correct)
         self.seconds += time.perf_counter() - began - paused
-        status = self.note(losses, correct, rate)
+        status = self.note(losses, correct)
         shown.epoch(self.history[-1], status)
         over = status is not None or self.epoch == last_epoch(training)
         if not over and (
@@ -257,30 +273,30 @@ class Fitting:
             self.leave_if_asked()
         return status
 
-    def note(self, losses: np.ndarray, correct: np.ndarray, rate: float) -> str | None:
+    def note(self, losses: np.ndarray, correct: np.ndarray) -> str | None:
         """Close the epoch: history, snapshots, verdict."""
-        images = len(self.batches.source)
-        sizes = np.full(len(losses), self.training.batch_size)
-        sizes[-1] = images - sizes[:-1].sum()
-        loss = float((losses.astype(np.float64) * sizes).sum() / images)
-        self.note_batches(losses, sizes)
+        sizes = batch_sizes(len(self.batches.source), self.training.batch_size)
+        self.batch_rows += batch_rows(
+            losses, sizes, self.epoch, every=self.training.log_batches
+        )
+        row = epoch_row(
+            losses,
+            correct,
+            sizes,
+            epoch=self.epoch + 1,
+            per_image=self.task.per_image,
+            rate=learning_rate(
+                self.training, (self.epoch + 1) * len(sizes) - 1, len(sizes)
+            ),
+            seconds=self.seconds,
+            before=self.history[-1]["seconds"] if self.history else 0.0,
+            operations=self.operations,
+            memory=peak_memory(self.device),
+        )
         self.epoch, self.step = self.epoch + 1, 0
         self.losses, self.correct = [], []
-        before = self.history[-1]["seconds"] if self.history else 0.0
-        row = {
-            "epoch": self.epoch,
-            "train_loss": loss,
-            "train_accuracy": float(correct.sum() / (images * self.task.per_image)),
-            "validation_loss": None,
-            "validation_accuracy": None,
-            "learning_rate": rate,
-            "seconds": self.seconds,
-            "images_per_second": images / max(1e-9, self.seconds - before),
-            "operations": self.operations * images * self.epoch,
-            "peak_memory_mb": peak_memory(self.device),
-        }
         self.history.append(row)
-        if not (np.isfinite(loss) and finite(self.learner.result)):
+        if not (np.isfinite(row["train_loss"]) and finite(self.learner.result)):
             return "diverged"
         due = self.epoch % self.training.evaluate_every == 0
         if len(self.validation) and (due or self.epoch == last_epoch(self.training)):
@@ -292,24 +308,6 @@ class Fitting:
         if self.watch.gained:
             self.best = self.last
         return status
-
-    def note_batches(self, losses: np.ndarray, sizes: np.ndarray) -> None:
-        """Rows of the loss every `log_batches` steps, counted over the whole run."""
-        every = self.training.log_batches
-        if every is None:
-            return
-        seen = sizes.cumsum() + self.epoch * sizes.sum()
-        before = self.epoch * len(losses)
-        for step in range(len(losses)):
-            if (before + step + 1) % every == 0:
-                self.batch_rows.append(
-                    {
-                        "epoch": self.epoch + 1,
-                        "step": step + 1,
-                        "images": int(seen[step]),
-                        "loss": float(losses[step]),
-                    }
-                )
 
     def validate(self) -> tuple[float, float]:
         """Mean loss, without label smoothing, and accuracy on the validation part."""
@@ -327,14 +325,6 @@ class Fitting:
             correct = correct + self.task.correct(outputs, targets)
         total = len(self.validation) * self.task.per_image
         return float(loss) / total, float(correct) / total
-
-    def mode(self, model: nn.Module) -> None:
-        """Training mode, except for modules all of whose parameters are frozen."""
-        model.train()
-        for module in model.modules():
-            params = list(module.parameters())
-            if params and not any(param.requires_grad for param in params):
-                module.eval()
 
     def snapshot(self) -> dict[str, Tensor]:
         """A copy of the weights that would be kept now."""
@@ -442,64 +432,6 @@ class Fitting:
         log.info("going on after epoch %d, step %d", self.epoch, self.step)
 
 
-def predict(
-    model: nn.Module,
-    images: np.ndarray,
-    indices: np.ndarray,
-    *,
-    mean: Sequence[float] | Tensor,
-    std: Sequence[float] | Tensor,
-    batch_size: int,
-    channels_last: bool,
-    precision: str,
-    flip: bool = False,
-) -> Tensor:
-    """Outputs float32 (n, classes) on the CPU for images uint8 (N, C, H, W).
-
-    On the model's device. `flip`: the mean over each image and its mirror.
-    """
-    device = next(model.parameters()).device
-    if channels_last:
-        model.to(memory_format=torch.channels_last)
-    source = Source(images, np.zeros(len(images), np.int64), indices, device)
-    parts = outputs_of(
-        model,
-        source,
-        Normaliser(mean, std, device, channels_last=channels_last),
-        precision,
-        batch_size=batch_size,
-        task=TASKS["classification"],
-        flip=flip,
-    )
-    return torch.cat([outputs.cpu() for outputs, _ in parts])
-
-
-def outputs_of(
-    model: nn.Module,
-    source: Source,
-    normaliser: Normaliser,
-    precision: str,
-    *,
-    batch_size: int,
-    task: Task,
-    flip: bool = False,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Outputs float32 and targets, batch by batch, in evaluation mode."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        for images, labels, _ in source.pieces(np.arange(len(source)), batch_size):
-            with torch.inference_mode(), autocast(precision, source.device):
-                x, y = task.examples(normaliser(images), labels)
-                outputs = model(x).float()
-                if flip:
-                    outputs = (outputs + model(x.flip(3)).float()) / 2
-            yield outputs, y
-    finally:
-        for module, training in modes.items():
-            module.training = training
-
-
 def chosen(data: Data, training: Training) -> np.ndarray:
     """The training images of a run; LabmillError when the settings do not fit."""
     part = data.train
@@ -517,60 +449,6 @@ def chosen(data: Data, training: Training) -> np.ndarray:
     return part
 
 
-def draws_random_numbers(model: nn.Module, shape: Sequence[int]) -> bool:
-    """Whether a training step of the model draws from torch's generator (dropout)."""
-    trial = copy.deepcopy(model).cpu().train()
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        before = torch.get_rng_state()
-        trial(torch.zeros(2, *shape))
-        return not torch.equal(before, torch.get_rng_state())
-
-
-def seed_generator(device: torch.device, seed: int) -> None:
-    """Set torch's generator of the device."""
-    if device.type == "cuda":
-        torch.cuda.default_generators[device.index or 0].manual_seed(seed)
-    else:
-        torch.default_generator.manual_seed(seed)
-
-
 def read(values: list[Tensor]) -> np.ndarray:
     """The one time that an epoch waits for the device."""
     return torch.stack(values).cpu().numpy()
-
-
-def finite(model: nn.Module) -> bool:
-    """Whether all weights are finite: their largest is, and NaN spreads to it."""
-    largest = torch._foreach_norm(
-        [p.detach() for p in model.parameters()], float("inf")
-    )
-    return bool(torch.stack([t.float() for t in largest]).isfinite().all())
-
-
-def peak_memory(device: torch.device) -> float:
-    """MB at most held so far: of the device, or of the process on the CPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-
-
-def device_name(device: torch.device) -> str:
-    """`cpu`, or the accelerator's name."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-
-
-@contextlib.contextmanager
-def memory_errors(device: torch.device, training: Training) -> Iterator[None]:
-    """Turn running out of memory into a sentence."""
-    try:
-        yield
-    except (torch.OutOfMemoryError, RuntimeError) as error:
-        told = str(error).splitlines()[0] if str(error) else ""
-        if not isinstance(error, torch.OutOfMemoryError) and "allocate" not in told:
-            raise
-        smaller = max(1, training.batch_size // 2)
-        raise LabmillError(
-            f"out of memory on {device_name(device)}: {peak_memory(device):.0f} MB were "
-            f"in use with training.batch_size {training.batch_size} ({told}). Try "
-            f"batch_size {smaller}, or precision bf16"
-        ) from error
