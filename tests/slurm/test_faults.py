@@ -74,6 +74,9 @@ class Story:
     def until(self, condition: Callable[[], Any], seconds: float = 600) -> None:
         def looked() -> bool:
             self.look()
+            for head in (self.main, self.lone):
+                done = head.process and head.process.poll() is not None
+                assert not done or condition(), head.output
             return bool(condition())
 
         wait(looked, seconds)

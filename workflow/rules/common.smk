@@ -74,11 +74,11 @@ def pretrain_state(wildcards):
 
 
 def train_threads(wildcards):
-    return plan_of(wildcards).threads(wildcards.variant, workflow.cores)
+    return plan_of(wildcards).threads(wildcards.variant, workflow.resource_settings.cores)
 
 
 def all_cores(wildcards):
-    return workflow.cores or 4
+    return workflow.resource_settings.cores or 4
 
 
 def start_weights(wildcards):
