@@ -11,6 +11,7 @@ from typing import Any
 from labmill.report.claims.accuracy import ranking_claims
 from labmill.report.claims.compare import compare_claims
 from labmill.report.claims.cost import confusion_claims, cost_claims, curve_claims
+from labmill.report.claims.edits import edit_claims, profile_claims
 from labmill.report.claims.evidence import Evidence
 from labmill.report.claims.others import (
     failure_claims,
@@ -30,6 +31,8 @@ SECTIONS = {
     "cost": (cost_claims,),
     "pruning": (pruning_claims,),
     "search": (search_claims,),
+    "profile": (profile_claims,),
+    "edits": (edit_claims,),
     "curves": (curve_claims,),
     "failures": (failure_claims,),
 }
