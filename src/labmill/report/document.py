@@ -9,7 +9,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from labmill import registry
 from labmill.errors import LabmillError, suggest
-from labmill.report import arithmetic, contents, prose
+from labmill.report import arithmetic, contents, profiles, prose
 from labmill.report.figures import Drawing, draw
 from labmill.report.render import COMMENTS, environment, harmless
 from labmill.report.results import Results
@@ -28,6 +28,8 @@ SECTIONS = {
     "classes": "Class by class",
     "comparisons": "Comparisons",
     "cost": "Cost",
+    "profile": "Where the time goes",
+    "edits": "The smallest change",
     "arithmetic": "Arithmetic",
     "pruning": "Pruning",
     "search": "Search",
@@ -73,6 +75,7 @@ class Document:
             "study": results.study,
             "tables": contents,
             "arithmetic": arithmetic,
+            "profiles": profiles,
             "figure": self.figure,
             "table": self.table,
             "ref": lambda name: Markdown(f"\ue000{name}\ue001"),
@@ -195,6 +198,7 @@ class Document:
             lambda c: c["id"] in ("best", "score"),
             lambda c: c["section"] == "compare" and c["id"].count(":") == 2,
             lambda c: c["section"] == "pruning" and c["id"].endswith(":end"),
+            lambda c: c["id"].startswith("edits:") and c["id"].endswith(":verdict"),
             lambda c: c["section"] == "search",
             lambda c: c["section"] == "failures",
         ]
