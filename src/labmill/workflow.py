@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from labmill import index
-from labmill.cluster import failure, leftovers
+from labmill.cluster import failure, leftovers, price
 from labmill.errors import LabmillError, suggest
 from labmill.explain import explanation
 from labmill.index import Finished
@@ -47,6 +47,7 @@ def start(workflow: Any, config: dict[str, Any]) -> list[str]:
         head = heal_stale_lock(Path.cwd())
         if head and "site" in config:
             leftovers.wait(Path.cwd())
+        price.check_budget(map(plan, asked), config.get("budget"))
     return places
 
 

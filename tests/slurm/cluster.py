@@ -85,9 +85,20 @@ def unavailable(accounting: bool = False) -> str | None:
         return f"not installed: {', '.join(missing)}"
     if os.geteuid() != 0:
         return "starting SLURM's daemons needs root"
+    clear_dead_links()
     if (ETC / "slurm.conf").exists():
         return "this machine has a SLURM of its own (/etc/slurm/slurm.conf)"
     return None
+
+
+def clear_dead_links() -> None:
+    """Take away links that a killed test run left: no slurmctld stands behind them."""
+    for link in ETC.glob("*.conf"):
+        if not link.is_symlink():
+            continue
+        pid = link.readlink().parent / "slurmctld.pid"
+        if not (pid.exists() and alive(int(pid.read_text() or 0))):
+            link.unlink()
 
 
 @dataclass
@@ -111,6 +122,8 @@ class Cluster:
         self.started: list[Path] = []
 
     def __enter__(self) -> "Cluster":
+        # A test run that is told to end takes its cluster down first.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             self.start()
         except BaseException:
