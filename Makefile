@@ -10,7 +10,7 @@ SNAKEMAKE := $(BIN)/snakemake --profile $(PROFILE)
 PLACE = $(if $(filter full,$(SCALE)),,$(SCALE)/)$(NAME)
 READY := .venv/.ready
 
-.PHONY: help quickstart study doctor plan test lint verify bench options lock
+.PHONY: help quickstart study doctor plan test lint verify capsule reproduce grade bench options lock
 help:  ## Show these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -36,6 +36,15 @@ plan: $(READY) guard-NAME  ## NAME=<study> [SCALE=…]: what would run, why, and
 
 verify: $(READY) guard-NAME  ## NAME=<study> [SCALE=…]: recompute every claim and table cell
 	$(BIN)/python -m labmill.report.verify results/$(PLACE)
+
+capsule: $(READY) guard-NAME  ## NAME=<study> [SCALE=…]: study, code, predictions, report in one zip
+	$(BIN)/python -m labmill.report.capsule results/$(PLACE) results/$(PLACE).zip
+
+reproduce: $(READY)  ## CAPSULE=x.zip [RUN=variant:seed]: check a capsule, run one run again
+	$(BIN)/python -m labmill.report.reproduce $(CAPSULE) $(RUN)
+
+grade: $(READY)  ## CAPSULE=x.zip SPEC=assignment.yaml: check a capsule against an assignment
+	$(BIN)/python -m labmill.report.grade $(CAPSULE) $(SPEC)
 
 test: $(READY)  ## Run the tests
 	$(BIN)/python -m pytest

@@ -17,12 +17,12 @@ from labmill.runtime import write_json
 
 @dataclass(frozen=True)
 class Written:
-    """A section: its tables' rows, the author's words, the claims that it states."""
+    """A section: its tables' rows and its claims, a line each, and the author's words."""
 
     name: str
     rows: tuple[str, ...]
+    claims: tuple[str, ...]
     words: str
-    statements: tuple[str, ...]
 
 
 class Unillustrated(Document):
@@ -43,7 +43,6 @@ def written_parts(results: Path, made: Summary) -> list[Written]:
         write_table(anew / "runs.csv", made.table)
         write_json(anew / "claims.json", made.claims)
         document = Unillustrated(opened(results, anew, made))
-        statements = [claim["statement"] for claim in made.claims]
         parts = []
         for name in document.order():
             try:
@@ -51,15 +50,20 @@ def written_parts(results: Path, made: Summary) -> list[Written]:
             except FileNotFoundError:
                 continue
             if text:
-                parts.append(part(name, text, document.words(name), statements))
+                parts.append(
+                    Written(name, rows(text), claims(text), document.words(name))
+                )
     return parts
 
 
-def part(name: str, text: str, words: str, statements: list[str]) -> Written:
-    """A section's rows, words and statements."""
-    rows = tuple(line for line in text.splitlines() if line.startswith("|"))
-    said = tuple(statement for statement in statements if statement in text)
-    return Written(name, rows, words, said)
+def rows(text: str) -> tuple[str, ...]:
+    """The rows of all tables."""
+    return tuple(line for line in text.splitlines() if line.startswith("|"))
+
+
+def claims(text: str) -> tuple[str, ...]:
+    """The lines that state a claim, or cite one."""
+    return tuple(line for line in text.splitlines() if "#claim-" in line)
 
 
 def opened(results: Path, anew: Path, made: Summary) -> Results:

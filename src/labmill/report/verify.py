@@ -20,7 +20,7 @@ import numpy as np
 from labmill.errors import LabmillError
 from labmill.evaluation.evaluate import score
 from labmill.report.read import PARTS, Place, number, read_table
-from labmill.report.recompute import Written, written_parts
+from labmill.report.recompute import Written, claims, rows, written_parts
 from labmill.report.summarize import Summary, summary
 from labmill.runtime import finite, read_json
 from labmill.search.select import figures_of, rank
@@ -50,6 +50,7 @@ def verify(results: Path) -> list[str]:
 
     made = summary(index["provenance"], records_of(index), place, scores)
     found += openings(made, place)
+    found += sealed(index, place)
     found += searches(index, place)
     found += table_mismatches(results / "runs.csv", made.table)
     for key in ("runs", "searches", "edits", "mixed"):
@@ -108,6 +109,25 @@ def openings(made: Summary, place: Place) -> list[str]:
                 f"{row.record['files']['metrics']}: test_openings is {said}, "
                 f"test_openings.jsonl lists {opened[who]}"
             )
+    return found
+
+
+def sealed(index: Mapping[str, Any], place: Place) -> list[str]:
+    """Are test predictions those of the sealed images, and were these never seen?"""
+    with np.load(place.folder / "test.npz") as file:
+        test, labels = file["test"], file["labels"]
+    with np.load(place.folder / "split.npz") as file:
+        seen = np.concatenate([file["train"], file["validation"], file["unlabelled"]])
+    found = []
+    if overlap := len(np.intersect1d(test, seen)):
+        found.append(f"test.npz: {overlap} images of {len(test)} are in split.npz too")
+    for run in index["runs"]:
+        path = run["files"].get("predictions")
+        if path and place.path(path).is_file():
+            with np.load(place.path(path)) as file:
+                same = np.array_equal(file["test_indices"], test)
+                if not (same and np.array_equal(file["test_labels"], labels)):
+                    found.append(f"{path}: not of the sealed images and their labels")
     return found
 
 
@@ -185,15 +205,16 @@ def report_mismatches(results: Path, made: Summary) -> list[str]:
             found.append(
                 f"report.md, {part.name}: the author's words or numbers differ"
             )
+        stated = claims(body)
         found += [
-            f"report.md, {part.name}: no claim says so: {said}"
-            for said in statements_in(body)
-            if said not in part.statements
+            f"report.md, {part.name}: no claim says so: {line}"
+            for line in stated
+            if line not in part.claims
         ]
         found += [
-            f"report.md, {part.name}: not found: {statement}"
-            for statement in part.statements
-            if statement not in body
+            f"report.md, {part.name}: not found: {line}"
+            for line in part.claims
+            if line not in stated
         ]
     return found
 
@@ -205,18 +226,9 @@ def section_of(text: str, name: str) -> str | None:
     return rest.partition("\n## ")[0] if known else None
 
 
-def statements_in(body: str) -> list[str]:
-    """The sentences that a section presents as numbered claims."""
-    return [
-        line.partition(". [")[2].partition("]{#claim-")[0]
-        for line in body.splitlines()
-        if "]{#claim-" in line
-    ]
-
-
 def row_mismatches(part: Written, body: str) -> list[str]:
     """The rows of a section's tables, in order."""
-    stored = [line for line in body.splitlines() if line.startswith("|")]
+    stored = rows(body)
     if len(stored) != len(part.rows):
         return [
             f"report.md, {part.name}: {len(stored)} rows of tables, "
