@@ -84,7 +84,7 @@ def measure(
             normalisation=(mean, std),
             channels_last=last,
             device=device,
-            task=TASKS["classification"],
+            task=TASKS["sequence" if sequences else "classification"],
             resident=None,
         )
         log.info("a step: %.2f ms", result["profile"]["step"]["median_ms"])
