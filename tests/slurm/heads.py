@@ -74,6 +74,11 @@ class Head:
         self.process.wait()
 
     @property
+    def ended(self) -> bool:
+        assert self.process is not None
+        return self.process.poll() is not None
+
+    @property
     def output(self) -> str:
         return self.log.read_text()
 
