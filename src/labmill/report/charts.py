@@ -9,7 +9,7 @@ import altair as alt
 
 from labmill.report import style
 from labmill.report.results import Results
-from labmill.report.text import setting, title
+from labmill.report.text import ordered, setting, title
 
 alt.data_transformers.disable_max_rows()
 HEIGHT = 300
@@ -256,9 +256,7 @@ def parallel(results: Results) -> Any | None:
     lines, labels = [], []
     axes = [*names, "validation accuracy"]
     for i in range(len(names)):
-        values = sorted(
-            {row[f"p{i}"] for row in rows}, key=lambda text: (len(text), text)
-        )
+        values = ordered({row[f"p{i}"] for row in rows})
         heights = {v: n / max(1, len(values) - 1) for n, v in enumerate(values)}
         labels += [{"axis": i, "height": heights[v], "text": v} for v in values]
         lines += [{**row, "axis": i, "height": heights[row[f"p{i}"]]} for row in rows]

@@ -236,7 +236,7 @@ def seeds(results: Results) -> Table:
     """Every run of its own."""
     table = results.table
     runs = table[(table["kind"] == "variant") & (table["stage"] == "dense")]
-    known = ("test_accuracy", *SCORES, "epochs", "train_seconds")
+    known = ("test_accuracy", *SCORES, "train_seconds")
     columns = [c for c in known if c in runs and runs[c].notna().any()]
     rows = [
         [
@@ -543,8 +543,8 @@ def evidence(results: Results) -> Table | None:
             claim["test"],
             claim["n"],
             estimate(claim),
-            "–" if claim["p"] is None else decimal(claim["p"]),
-            "–" if claim["p_holm"] is None else decimal(claim["p_holm"]),
+            probability(claim["p"]),
+            probability(claim["p_holm"]),
             claim["verdict"],
         ]
         for claim in results.numbered
@@ -566,6 +566,13 @@ def evidence(results: Results) -> Table | None:
         "The tests behind the claims.",
         "llrrrrl",
     )
+
+
+def probability(p: float | None) -> str:
+    """A p value to three decimals."""
+    if p is None:
+        return "–"
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def estimate(claim: dict[str, Any]) -> str:

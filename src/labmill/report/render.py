@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import markupsafe
 import pypandoc
 import typst
 import vl_convert
+from markupsafe import Markup
 
 from labmill.errors import LabmillError
 from labmill.report import style
@@ -133,13 +135,11 @@ def to_html(
         .get_template("page.html.j2")
         .render(
             title=title,
-            toc=jinja2.utils.markupsafe.Markup(toc),
-            body=jinja2.utils.markupsafe.Markup(body),
-            css=jinja2.utils.markupsafe.Markup(
-                (ASSETS / "report.css").read_text(encoding="utf-8")
-            ),
-            data=jinja2.utils.markupsafe.Markup(script_json(data)),
-            scripts=[jinja2.utils.markupsafe.Markup(s) for s in scripts],
+            toc=Markup(toc),
+            body=Markup(body),
+            css=Markup((ASSETS / "report.css").read_text(encoding="utf-8")),
+            data=Markup(script_json(data)),
+            scripts=[Markup(s) for s in scripts],
             policy=policy(scripts),
         )
     )
@@ -160,8 +160,15 @@ def placed(name: str, svg: str, alt: str, interactive: bool) -> str:
         (style.PAPER, "paper"),
     ):
         svg = svg.replace(color, f"var(--{variable})")
-    words = str(jinja2.utils.markupsafe.escape(alt))
-    svg = svg.replace("<svg", f'<svg role="img" aria-label="{words}"', 1)
+    words = markupsafe.escape(alt)
+    points = float(re.search(r'width="([\d.]+)pt"', svg)[1])
+    # On paper 8 points are read with ease; on a screen they want to be larger.
+    style_ = (
+        f"max-width:{points * 1.65:.0f}px;min-width:min(32rem,{points * 1.65:.0f}px)"
+    )
+    svg = svg.replace(
+        "<svg", f'<svg role="img" aria-label="{words}" style="{style_}"', 1
+    )
     chart = (
         f'<div class="chart" data-chart="{name}" hidden></div>' if interactive else ""
     )

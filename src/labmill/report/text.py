@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from labmill.report.claims import words
@@ -64,10 +65,10 @@ def duration(value: float | None) -> str:
 
 
 def decimal(value: float | None) -> str:
-    """A plain number in four significant figures."""
+    """A plain number in three significant figures."""
     if missing(value):
         return "–"
-    return f"{value:.4g}".replace("e-0", "e-").replace("-", "−")
+    return f"{value:.3g}".replace("e-0", "e-").replace("-", "−")
 
 
 def missing(value: Any) -> bool:
@@ -130,3 +131,15 @@ def setting(value: Any) -> str:
             return ", ".join(f"{k} {setting(v)}" for k, v in value.items() if v)
         case _:
             return str(value)
+
+
+def ordered(values: Iterable[str]) -> list[str]:
+    """Settings as text in the order of their numbers, words after numbers."""
+
+    def key(text: str) -> tuple[int, float, str]:
+        try:
+            return 0, float(text), text
+        except ValueError:
+            return 1, 0.0, text
+
+    return sorted(values, key=key)

@@ -52,7 +52,13 @@ local function table_(element)
       if row.cells[1] then scoped(row.cells[1], "row") end
     end
   end
-  return cleaned(element)
+  cleaned(element)
+  if FORMAT ~= "typst" then return element end
+  local rows = 0
+  for _, body in ipairs(element.bodies) do rows = rows + #body.body end
+  if rows > 24 then return element end
+  -- A table that fits a page is not torn apart.
+  return { pandoc.RawBlock("typst", "#together["), element, pandoc.RawBlock("typst", "]") }
 end
 
 -- Typst knows no classes: a block of a known kind becomes a call of its function.

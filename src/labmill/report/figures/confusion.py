@@ -26,6 +26,8 @@ def draw(results: Results) -> list[Figure] | None:
         part = names[start : start + PANELS]
         height = min(3.2, 1.3 + 0.2 * size)
         drawn, panels = style.grid(len(part), columns=2, height=height)
+        if len(part) == 1:
+            drawn.set_size_inches(style.WIDTH / 2, height + 0.35)
         for axes, variant in zip(panels, part, strict=True):
             axes.tick_params(labelbottom=True, labelleft=True)
             heat(axes, found[variant], results.classes)

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from labmill.report import charts, style
 from labmill.report.figures.cost import logarithmic
 from labmill.report.results import Results
-from labmill.report.text import setting
+from labmill.report.text import ordered, setting
 from labmill.search.pareto import front
 
 CAPTION = (
@@ -49,8 +49,7 @@ def scatter(chosen: dict[str, Any]) -> Figure | None:
     x = np.array([p[cost] for p in points], float)
     y = 100 * np.array([p["validation_accuracy"] for p in points])
     for axes, key in zip(panels, keys, strict=True):
-        values = list(dict.fromkeys(setting(p["settings"][key]) for p in points))
-        values.sort(key=lambda text: (len(text), text))
+        values = ordered({setting(p["settings"][key]) for p in points})
         for i, value in enumerate(values):
             mine = [setting(p["settings"][key]) == value for p in points]
             marker = style.MARKERS[i % len(style.MARKERS)]

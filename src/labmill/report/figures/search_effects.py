@@ -9,7 +9,7 @@ from labmill.evaluation.statistics import mean_over_seeds
 from labmill.report import style
 from labmill.report.figures.search import points_of
 from labmill.report.results import Results
-from labmill.report.text import setting
+from labmill.report.text import ordered, setting
 
 CAPTION = (
     "Main effects: the mean validation accuracy of all points that share a value, with "
@@ -36,7 +36,7 @@ def effects(chosen: dict[str, Any]) -> Figure | None:
         for point in points:
             value = setting(point["settings"][key])
             groups.setdefault(value, []).append(100 * point["validation_accuracy"])
-        values = sorted(groups, key=lambda text: (len(text), text))
+        values = ordered(groups)
         for i, value in enumerate(values):
             mean = mean_over_seeds(groups[value])
             jitter = np.linspace(-0.12, 0.12, len(groups[value]))

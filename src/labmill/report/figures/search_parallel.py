@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from labmill.report import charts, style
 from labmill.report.figures.search import points_of
 from labmill.report.results import Results
-from labmill.report.text import setting
+from labmill.report.text import ordered, setting
 
 CAPTION = (
     "Every point of the search as a line through its settings to its validation "
@@ -27,10 +27,7 @@ def draw(results: Results) -> list[Figure] | None:
 def axes_of(points: list[dict[str, Any]]) -> dict[str, list[str]]:
     """Setting → its values as text, in the order in which they stand on its axis."""
     return {
-        key: sorted(
-            {setting(p["settings"][key]) for p in points},
-            key=lambda text: (len(text), text),
-        )
+        key: ordered({setting(p["settings"][key]) for p in points})
         for key in points[0]["settings"]
     }
 
