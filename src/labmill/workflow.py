@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from labmill import index
-from labmill.cluster import failure, leftovers, price
+from labmill.cluster import failure, leftovers, pack, price
 from labmill.errors import LabmillError, suggest
 from labmill.explain import explanation
 from labmill.index import Finished
@@ -48,6 +48,8 @@ def start(workflow: Any, config: dict[str, Any]) -> list[str]:
         if head and "site" in config:
             leftovers.wait(Path.cwd())
         price.check_budget(map(plan, asked), config.get("budget"))
+        if head and not config.get("partial"):
+            pack.run(map(plan, asked), config)
     return places
 
 

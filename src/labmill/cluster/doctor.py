@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from labmill.cluster.site import Site
+from labmill.cluster.site import Site, options
 from labmill.runtime import atomic_write
 
 # What the profile asks for at most in its first attempt.
@@ -157,9 +157,9 @@ def look_at_node(made: Diagnosis) -> None:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         (folder / "renamed").write_text("login")
-        options = [*sbatch(site), "--mem=3000", "--time=5", "--ntasks=1"]
+        asked = [*options(site), "--mem=3000", "--time=5", "--ntasks=1"]
         code = [sys.executable, "-m", "labmill.cluster.probe", str(folder)]
-        text = run("srun", *options, *code, timeout=300)[1]
+        text = run("srun", *asked, *code, timeout=300)[1]
         seen = (folder / "renamed").read_text() == "node"
     shutil.rmtree(folder, ignore_errors=True)
     match = re.search(r"^labmill-probe (.*)$", text, re.M)
@@ -191,35 +191,20 @@ def look_at_node(made: Diagnosis) -> None:
         )
 
 
-def sbatch(site: Site) -> list[str]:
-    """What a GPU job of this site asks sbatch or srun for."""
-    asked = site.resources(gpu=True)
-    gpus = asked.get("gpu_model", "")
-    options = {
-        "--partition": asked.get("slurm_partition"),
-        "--account": asked.get("slurm_account"),
-        "--qos": asked.get("qos"),
-        "--constraint": asked.get("constraint"),
-        "--gres": asked.get("gres"),
-        "--gpus": f"{gpus}:1".lstrip(":") if asked["gpu"] else None,
-    }
-    return [f"{name}={value}" for name, value in options.items() if value]
-
-
-def test_submission(made: Diagnosis) -> None:
+def try_submission(made: Diagnosis) -> None:
     """`sbatch --test-only` with what the profile will ask; --gpus where --gres fails."""
     amounts = [f"--mem={NEEDS['mem_mb']}", f"--time={NEEDS['minutes']}"]
     amounts += [f"--cpus-per-task={NEEDS['cpus']}", "--ntasks=1", "--wrap=true"]
     for style in dict.fromkeys([made.site["gpus"], "gpus"]):
         site = Site.of({"site": made.site | {"gpus": style}})
-        status, text = run("sbatch", "--test-only", *sbatch(site), *amounts)
+        status, text = run("sbatch", "--test-only", *options(site), *amounts)
         if status == 0:
             if style != made.site["gpus"]:
                 made.set("gpus", style, "sbatch refuses --gres")
             break
         if made.site["gpus"] == "none":
             break
-    made.say(f"sbatch --test-only {' '.join(sbatch(site))}: {text}", good=not status)
+    made.say(f"sbatch --test-only {' '.join(options(site))}: {text}", good=not status)
 
 
 def disk(made: Diagnosis) -> None:
@@ -256,7 +241,7 @@ def main(path: Path) -> None:
         return
     choose(made, found)
     accounts(made)
-    test_submission(made)
+    try_submission(made)
     look_at_node(made)
     disk(made)
     with atomic_write(path) as file:

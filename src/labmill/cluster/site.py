@@ -108,6 +108,21 @@ class Site:
         return [module for module in self.modules if module not in names]
 
 
+def options(site: Site) -> list[str]:
+    """What a GPU job of this site asks sbatch or srun for."""
+    asked = site.resources(gpu=True)
+    gpus = asked.get("gpu_model", "")
+    values = {
+        "--partition": asked.get("slurm_partition"),
+        "--account": asked.get("slurm_account"),
+        "--qos": asked.get("qos"),
+        "--constraint": asked.get("constraint"),
+        "--gres": asked.get("gres"),
+        "--gpus": f"{gpus}:1".lstrip(":") if asked["gpu"] else None,
+    }
+    return [f"{name}={value}" for name, value in values.items() if value]
+
+
 def place(workflow: Any, config: Mapping[str, Any]) -> None:
     """Give every rule of the workflow what its jobs ask this site for.
 
