@@ -375,7 +375,7 @@ class Measure(Section):
     profile: bool = Field(
         False, description="Also profile training steps, and show where the time goes."
     )
-    convention: Literal["macs", "report3", "report5"] = Field(
+    convention: Literal["macs", "report3", "report5", "everything"] = Field(
         "macs", description="How operations are counted."
     )
     count_table: bool = Field(False, description="Show operations layer by layer.")

@@ -235,6 +235,10 @@ def add_metrics(row: Row, metrics: Mapping[str, Any]) -> None:
     for name, value in metrics["parts"]["test"]["class_accuracy"].items():
         at = f"parts.test.class_accuracy.{name}"
         row.put(f"class_accuracy.{name}", value, "metrics", at)
+    for precision, parts in metrics.get("decoding", {}).items():
+        for part in PARTS:
+            at = f"decoding.{precision}.{part}.exact"
+            row.put(f"{part}_exact_{precision}", parts[part]["exact"], "metrics", at)
     row.put("test_openings", metrics["test_openings"], "metrics", "test_openings")
 
 

@@ -9,6 +9,7 @@ are 0..1 and differences are first minus second, as the statement names them.
 from typing import Any
 
 from labmill.report.claims.accuracy import ranking_claims
+from labmill.report.claims.arithmetic import decoding_claims, speed_claims
 from labmill.report.claims.compare import compare_claims
 from labmill.report.claims.cost import confusion_claims, cost_claims, curve_claims
 from labmill.report.claims.edits import edit_claims, profile_claims
@@ -28,7 +29,8 @@ SECTIONS = {
     "compare": (compare_claims,),
     "classes": (confusion_claims,),
     "published": (published_claims,),
-    "cost": (cost_claims,),
+    "cost": (cost_claims, speed_claims),
+    "decoding": (decoding_claims,),
     "pruning": (pruning_claims,),
     "search": (search_claims,),
     "profile": (profile_claims,),

@@ -1,0 +1,250 @@
+"""The arithmetic section: regular against separable layer by layer, and a transformer's
+closed formulas beside what the counter saw."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from labmill.measure import formulas
+from labmill.measure.operations_table import Quantities
+from labmill.report.results import Results
+from labmill.report.tables import Table
+from labmill.report.text import Markdown, count
+
+DERIVATION = Markdown(formulas.SEPARABLE_DERIVATION.strip())
+SIZES = (
+    "multiplications",
+    "additions",
+    "parameters",
+    "activation_bytes",
+    "traffic_bytes",
+)
+WIDTHS = (64, 128, 256, 512, 1024)
+# Which of the counter's modules is which block of the formulas.
+MODULES = {
+    "encoder.0.attention": "self-attention",
+    "decoder.0.attention": "masked self-attention",
+    "decoder.0.cross": "cross-attention",
+    "encoder.0.mlp": "feed-forward",
+}
+
+
+def twins(results: Results) -> tuple[str, str] | None:
+    """A variant, and the same one with separable convolutions; None without such."""
+    plain: dict[str, str] = {}
+    separable: dict[str, str] = {}
+    for variant in results.variants:
+        for record in results.stages(variant)[:1]:
+            if found := results.open(record, "description"):
+                run = found["provenance"]["settings"]
+                arguments = dict(run["model"]["arguments"])
+                side = separable if arguments.pop("separable", False) else plain
+                key = f"{run['model']['name']} {arguments} {run['training']}"
+                side.setdefault(key, variant)
+    shared = [key for key in plain if key in separable]
+    return (plain[shared[0]], separable[shared[0]]) if shared else None
+
+
+def measured(results: Results, variant: str) -> dict[str, Any] | None:
+    """measure.json of a variant's first measured network."""
+    for record in results.stages(variant):
+        if found := results.open(record, "measure"):
+            return found
+    return None
+
+
+def layers(results: Results) -> Table | None:
+    """Multiplications and additions, layer by layer, of the twins side by side."""
+    pair = twins(results)
+    if not pair:
+        return None
+    sides = [measured(results, variant) for variant in pair]
+    if not all(sides):
+        return None
+    regular, separable = (grouped(side["operations"]["layers"]) for side in sides)
+    if len(regular) != len(separable):
+        return None
+    kinds = ("multiplications", "additions")
+    rows = [
+        [
+            f"{number}: {shapes(ours)}",
+            *(summed([part[kind] for part in ours]) for kind in kinds),
+            *(summed([part[kind] for part in theirs]) for kind in kinds),
+        ]
+        for number, (ours, theirs) in enumerate(zip(regular, separable, strict=True), 1)
+    ]
+    rows.append(
+        [
+            "total",
+            *(
+                count(side["operations"]["total"][kind])
+                for side in sides
+                for kind in kinds
+            ),
+        ]
+    )
+    labels = [results.label(variant) for variant in pair]
+    return Table(
+        ["Layer", *(f"{label} {sign}" for label in labels for sign in "×+")],
+        rows,
+        "Multiplications (×) and additions (+) for one image, by the counter; a "
+        "separable convolution's depthwise and pointwise part as a sum.",
+    )
+
+
+def grouped(rows: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Rows that multiply, those of one layer of the description together."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        if row["multiplications"]:
+            groups.setdefault(".".join(row["name"].split(".")[:2]), []).append(row)
+    return list(groups.values())
+
+
+def shapes(rows: Sequence[dict[str, Any]]) -> str:
+    """What goes into a layer and what comes out, without the batch."""
+    ends = rows[0]["input_shape"][1:], rows[-1]["output_shape"][1:]
+    return " → ".join("×".join(map(str, shape)) for shape in ends)
+
+
+def summed(values: Sequence[int]) -> str:
+    """`19,600 + 4,704 = 24,304`."""
+    if len(values) == 1:
+        return count(values[0])
+    return f"{' + '.join(map(count, values))} = {count(sum(values))}"
+
+
+def sequence(results: Results) -> dict[str, Any] | None:
+    """What was measured of the first sequence model, or None."""
+    for variant in results.variants:
+        if (found := measured(results, variant)) and "sequence" in found:
+            return found["sequence"]
+    return None
+
+
+def numbers(facts: dict[str, Any]) -> dict[str, int]:
+    """The formulas' letters for a measured network and its sequences."""
+    return {
+        "n": facts["length"],
+        "m": facts["length"],
+        "d": facts["dim"],
+        "h": facts["heads"],
+        "f": facts["hidden"],
+        "v": facts["vocabulary"],
+    }
+
+
+def evaluated(block: str, values: dict[str, int]) -> Quantities:
+    """One block's formula in numbers."""
+    formula, letters = formulas.BLOCKS[block]
+    return formula(*(values[letter] for letter in letters.split()))
+
+
+def blocks(results: Results) -> Table | None:
+    """Every block's formulas, their values here, and the counter's."""
+    facts = sequence(results)
+    if facts is None:
+        return None
+    values = numbers(facts)
+    seen = {
+        MODULES[name]: found
+        for name, found in facts["blocks"].items()
+        if name in MODULES
+    }
+    rows = []
+    for block in formulas.BLOCKS:
+        texts, exact = formulas.latex(block), asdict(evaluated(block, values))
+        for quantity in (q for q in SIZES if q in texts):
+            counted = seen.get(block, {}).get(quantity)
+            rows.append(
+                [
+                    block,
+                    quantity.replace("_", " "),
+                    Markdown(f"${texts[quantity]}$"),
+                    count(exact[quantity]),
+                    count(counted),
+                ]
+            )
+            block = ""  # its name stands once
+    return Table(
+        ["Block", "Quantity", "Formula", f"At n = {values['n']}", "Counted"],
+        rows,
+        "Closed formulas per block in 16-bit floating point (2 bytes a value), their "
+        "values for the trained network and its sequences, and what the counter saw in "
+        f"its first blocks. n sequence length, m length of the memory ({values['m']}), d "
+        f"width ({values['d']}), h heads ({values['h']}), f hidden width ({values['f']}), "
+        f"v tokens ({values['v']}).",
+        "lllrr",
+    )
+
+
+def agreement(results: Results) -> str:
+    """Whether formulas and counter agree, block by block, as a sentence."""
+    facts = sequence(results)
+    if facts is None:
+        return ""
+    values = numbers(facts)
+    pairs = [
+        (asdict(evaluated(block, values))[quantity], facts["blocks"][name][quantity])
+        for name, block in MODULES.items()
+        for quantity in SIZES
+    ]
+    same = sum(ours == counted for ours, counted in pairs)
+    whole = facts["total"]
+    return (
+        f"Of the {len(pairs)} numbers that the counter saw in the network's first blocks, "
+        f"{same} are exactly the formulas'. The whole network, both sides and the output "
+        f"layer, makes {count(whole['multiplications'])} multiplications and "
+        f"{count(whole['additions'])} additions for one sequence of {facts['length']} "
+        f"tokens, has {count(whole['parameters'])} parameters, writes "
+        f"{count(whole['activation_bytes'])} bytes of activations and moves "
+        f"{count(whole['traffic_bytes'])} bytes at 16 bits."
+    )
+
+
+def overtaking(results: Results) -> Table | None:
+    """From which length on attention costs more than the feed-forward part, by width."""
+    facts = sequence(results)
+    if facts is None:
+        return None
+    heads, ratio = facts["heads"], facts["hidden"] // facts["dim"]
+    asked = {
+        "multiplications": {"quantity": "multiplications"},
+        "all operations": {"quantity": "operations"},
+        "bytes moved, scores kept in registers": {"quantity": "traffic_bytes"},
+        "bytes moved, scores written": {
+            "quantity": "traffic_bytes",
+            "materialise_attention": True,
+        },
+    }
+    rows = []
+    for width in WIDTHS:
+        starts = [
+            formulas.overtakes(width, heads, ratio * width, **options)
+            for options in asked.values()
+        ]
+        rows.append([width, *("never" if s is None else count(s) for s in starts)])
+    return Table(
+        ["Width d", *asked],
+        rows,
+        "The sequence length from which on self-attention costs more than the "
+        f"feed-forward part ({heads} heads, hidden width {ratio} d).",
+        "rrrrr",
+    )
+
+
+def curve(
+    facts: dict[str, Any],
+    part: str,
+    quantity: str,
+    lengths: Sequence[int],
+    **options: Any,
+) -> list[int]:
+    """A formula over sequence lengths; part `attention` or `mlp`."""
+    values = numbers(facts)
+    make = {
+        "attention": partial(formulas.self_attention, d=values["d"], h=values["h"]),
+        "mlp": partial(formulas.feed_forward, d=values["d"], f=values["f"]),
+    }[part]
+    return [getattr(make(n, **options), quantity) for n in lengths]

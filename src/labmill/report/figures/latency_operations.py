@@ -1,0 +1,66 @@
+"""Latency against operations, a panel per batch size."""
+
+from matplotlib.figure import Figure
+
+from labmill.report import style
+from labmill.report.arithmetic import measured
+from labmill.report.results import Results
+
+CAPTION = (
+    "Latency against operations: median time per image on one thread, bars from the "
+    "first to the third quartile. A falling time would lie on the dotted line if it fell "
+    "with the operations."
+)
+ALT = (
+    "Scatter plots, one panel per batch size: multiply-adds and time per image, both on "
+    "logarithmic axes, a point a variant with its quartiles."
+)
+
+
+def draw(results: Results) -> Figure | None:
+    """None where fewer than two variants were measured."""
+    found = {
+        label: facts
+        for variant, label in results.variants.items()
+        if (facts := measured(results, variant))
+    }
+    if len(found) < 2:
+        return None
+    batches = [timing["batch"] for timing in next(iter(found.values()))["latency"]]
+    drawn, panels = style.grid(len(batches), height=2.1, sharey=True)
+    for number, (batch, axes) in enumerate(zip(batches, panels, strict=True)):
+        for i, facts in enumerate(found.values()):
+            timing = facts["latency"][number]
+            median, q1, q3 = (
+                timing[key] / batch for key in ("median_ms", "q1_ms", "q3_ms")
+            )
+            axes.errorbar(
+                facts["macs"],
+                median,
+                yerr=[[median - q1], [q3 - median]],
+                fmt=style.MARKERS[i % 7],
+                ms=6,
+                lw=1.2,
+                color=style.color(i),
+            )
+        proportional(axes, [facts["macs"] for facts in found.values()])
+        axes.set_title(f"batch {batch}")
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.margins(0.2)
+        axes.label_outer()
+    drawn.supxlabel("Multiply–adds for one image", fontsize=8.5)
+    drawn.supylabel("Time per image (ms)", fontsize=8.5)
+    styles = [
+        {"color": style.color(i), "marker": style.MARKERS[i % 7], "ls": ""}
+        for i in range(len(found))
+    ]
+    style.legend(drawn, [style.shorten(label, 30) for label in found], styles)
+    return drawn
+
+
+def proportional(axes, macs: list[int]) -> None:
+    """A line along which time is in proportion to operations, through the dearest."""
+    most, least = max(macs), min(macs)
+    at = max(line.get_ydata()[0] for line in axes.lines if line.get_xdata()[0] == most)
+    axes.plot([least, most], [at * least / most, at], ":", color=style.MUTED, lw=1)
