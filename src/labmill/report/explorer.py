@@ -43,7 +43,7 @@ def shown(results: Results) -> Shown | None:
 def explorer(results: Results) -> dict[str, Any] | None:
     """Counts, and per cell up to four images, the surest first, as one picture."""
     found = shown(results)
-    size = len(results.classes)
+    size = len(results.answers)
     if found is None or size > CLASSES:
         return None
     counts = np.zeros((size, size), int)
@@ -58,7 +58,7 @@ def explorer(results: Results) -> dict[str, Any] | None:
             chosen.append(int(found.indices[i]))
     width = 16
     return {
-        "classes": results.classes,
+        "classes": results.answers,
         "counts": counts.tolist(),
         "cells": cells,
         "width": width,

@@ -119,6 +119,14 @@ class Results:
         return [str(name) for name in self.facts["classes"]]
 
     @cached_property
+    def answers(self) -> list[str]:
+        """What a network can say: the classes, and of sequences that it is neither."""
+        for record in self.of_kind("variant"):
+            if metrics := self.open(record, "metrics"):
+                return metrics["classes"]
+        return self.classes
+
+    @cached_property
     def pool(self) -> np.ndarray:
         """All images, uint8 (N, channels, height, width), memory-mapped."""
         return np.load(self.images, mmap_mode="r")

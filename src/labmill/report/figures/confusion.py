@@ -21,7 +21,7 @@ def draw(results: Results) -> list[Figure] | None:
     """Two panels a row, four a figure."""
     found = {v: m for v in results.variants if (m := matrix(results, v)) is not None}
     names, shown = list(found), []
-    size = len(results.classes)
+    size = len(results.answers)
     for start in range(0, len(names), PANELS):
         part = names[start : start + PANELS]
         height = min(3.2, 1.3 + 0.2 * size)
@@ -30,7 +30,7 @@ def draw(results: Results) -> list[Figure] | None:
             drawn.set_size_inches(style.WIDTH / 2, height + 0.35)
         for axes, variant in zip(panels, part, strict=True):
             axes.tick_params(labelbottom=True, labelleft=True)
-            heat(axes, found[variant], results.classes)
+            heat(axes, found[variant], results.answers)
             axes.set_title(style.shorten(results.label(variant), 36))
         shown.append(drawn)
     return shown or None

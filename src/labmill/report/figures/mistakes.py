@@ -35,7 +35,7 @@ def draw(results: Results) -> Figure | None:
     for axes, i in zip(panels, wrong, strict=False):
         pixels = framed(results.pool[found.indices[i]])
         axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        true, taken = (results.classes[k[i]] for k in (found.labels, found.predicted))
+        true, taken = (results.answers[k[i]] for k in (found.labels, found.predicted))
         text = f"{style.shorten(true, 10)} →\n{style.shorten(taken, 10)}\n{found.confidence[i]:.0%}"
         axes.set_title(text, fontsize=8, pad=2)
     return drawn

@@ -19,7 +19,7 @@ def draw(results: Results) -> Figure | None:
     found = shown(results)
     if found is None:
         return None
-    size = len(results.classes)
+    size = len(results.answers)
     counts = np.zeros((size, size))
     np.add.at(counts, (found.labels, found.predicted), 1)
     shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -41,7 +41,7 @@ def draw(results: Results) -> Figure | None:
                 ec=style.PAPER,
                 lw=0.5,
             )
-            name = style.shorten(results.classes[column], 12)
+            name = style.shorten(results.answers[column], 12)
             if share >= max(3, 1.3 * len(name)):
                 axes.text(
                     left + share / 2,
@@ -53,7 +53,7 @@ def draw(results: Results) -> Figure | None:
                     color="#ffffff",
                 )
             left += share
-    axes.set_yticks(range(size), [style.shorten(name, 14) for name in results.classes])
+    axes.set_yticks(range(size), [style.shorten(name, 14) for name in results.answers])
     axes.set_ylim(size - 0.4, -0.6)
     axes.set_xlim(0, 100)
     axes.set_xlabel("Test images of the class (%); grey: right")
