@@ -32,6 +32,7 @@ def draw(results: Results) -> Figure | None:
         axes.step(moments, values, where="post", color=style.color(number), lw=1.1)
         axes.set_title(style.shorten(results.label(variant), 28))
         axes.set_ylim(bottom=0)
+        axes.tick_params(labelleft=True, labelbottom=True)
         axes.locator_params(axis="x", nbins=4)
     drawn.supxlabel("Time within the step (ms)", fontsize=8.5)
     drawn.supylabel("MB", fontsize=8.5)

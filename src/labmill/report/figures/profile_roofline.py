@@ -44,14 +44,15 @@ def draw(results: Results) -> Figure | None:
             axes.annotate(
                 row["name"].removeprefix("layers.").partition(".")[0],
                 (row["intensity"], row["gflops"]),
-                xytext=(-14 - 10 * (number % 2), -22 - 9 * (len(below) - number)),
+                xytext=(10, -14 - 8 * (number % 3)),
                 textcoords="offset points",
                 fontsize=7,
                 arrowprops={"arrowstyle": "-", "color": style.MUTED, "lw": 0.5},
             )
         axes.set_xscale("log")
         axes.set_yscale("log")
-        axes.set_ylim(top=max(roof) * 2)
+        axes.set_ylim(min(row["gflops"] for row in rows) / 6, max(roof) * 2)
+        axes.tick_params(labelleft=True, labelbottom=True)
         axes.set_xlabel("Intensity (operations per byte)")
         axes.set_title(style.shorten(results.label(variant), 34))
     panels[0].set_ylabel("GFLOP/s")
