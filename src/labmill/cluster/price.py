@@ -23,7 +23,7 @@ ON_GPU = (*TRAINING, "evaluate", "measure", "examine")
 # Where nothing was run yet: operations a second of training, seconds of any other job,
 # and seconds that a job takes beside its training.
 ASSUMED_RATE, ASSUMED_SECONDS, START = 5e9, 20.0, 15.0
-ASSUMED_IMAGES = 50_000
+ASSUMED_IMAGES, ASSUMED_OPERATIONS = 50_000, 1e7
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,10 @@ OPERATIONS: dict[str, float] = {}
 
 
 def operations(plan: Plan, model: dict[str, Any]) -> float:
-    """Operations of one forward pass on one image, counted on the network itself."""
+    """Operations of one forward pass on one image, counted on the network itself.
+
+    Assumed for sequences, and where only the data tell the shape.
+    """
     from labmill import registry
     from labmill.measure.operations import count
 
@@ -102,7 +105,7 @@ def operations(plan: Plan, model: dict[str, Any]) -> float:
     kind = facts.pop("kind", "image")
     shape = {key: facts[key] for key in ("num_classes", "image_size", "in_channels")}
     if None in shape.values() or kind != "image":
-        return 1e7
+        return ASSUMED_OPERATIONS
     key = repr((model, shape))
     if key not in OPERATIONS:
         network = registry.build(model["name"], **shape, **model["arguments"])

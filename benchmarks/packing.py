@@ -1,0 +1,78 @@
+"""Queue entries and wall time of a 40-run search with and without packing.
+
+Needs root and the SLURM packages; starts a cluster of its own (tests/slurm/cluster.py).
+
+    .venv/bin/python benchmarks/packing.py [RUNS] [PACK]
+"""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests/slurm"))
+
+from cluster import GPUS, Cluster, unavailable
+from heads import Head
+
+TRAINING = {"epochs": 30, "batch_size": 32, "compile": "off", "precision": "fp32"}
+
+
+def search(runs: int) -> dict:
+    """A study of one search with that many points."""
+    return {
+        "title": "Packing",
+        "data": {"dataset": "digits"},
+        "defaults": {
+            "model": {"name": "vit", "patch": 4, "dim": 8, "depth": 1, "heads": 2},
+            "training": TRAINING,
+        },
+        "seeds": [0],
+        "variants": {"vit": {}},
+        "search": {
+            "rates": {
+                "variant": "vit",
+                "matrix": {
+                    "training.learning_rate": [n / 10000 for n in range(1, runs + 1)]
+                },
+            }
+        },
+    }
+
+
+def measure(
+    cluster: Cluster, folder: Path, runs: int, *arguments: str
+) -> tuple[int, float]:
+    """Queue entries and seconds from the head's start to its end."""
+    head = Head(folder, search(runs), *arguments)
+    began = time.monotonic()
+    status = head.start("results/s/rates/chosen.json").wait(7200)
+    seconds = time.monotonic() - began
+    if status:
+        sys.exit(head.output)
+    ended = [j for j in cluster.record() if j.fields["WorkDir"] == str(folder)]
+    return len(ended), seconds
+
+
+def main(runs: int = 40, pack: int = 20) -> None:
+    if reason := unavailable():
+        sys.exit(f"no SLURM: {reason}")
+    with tempfile.TemporaryDirectory() as name:
+        with Cluster(Path(name) / "cluster") as cluster:
+            rows = [
+                (
+                    f"packed by {pack}",
+                    *measure(
+                        cluster, Path(name) / "packed", runs, "--config", f"pack={pack}"
+                    ),
+                ),
+                ("one job a run", *measure(cluster, Path(name) / "single", runs)),
+            ]
+    print(f"{runs} runs, {GPUS} GPUs in the cluster\n")
+    print("| | queue entries | wall time |\n|---|---|---|")
+    for what, entries, seconds in rows:
+        print(f"| {what} | {entries} | {seconds:.0f} s |")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
