@@ -57,17 +57,11 @@ def measure(
 def main(runs: int = 40, pack: int = 20) -> None:
     if reason := unavailable():
         sys.exit(f"no SLURM: {reason}")
-    with tempfile.TemporaryDirectory() as name:
-        with Cluster(Path(name) / "cluster") as cluster:
-            rows = [
-                (
-                    f"packed by {pack}",
-                    *measure(
-                        cluster, Path(name) / "packed", runs, "--config", f"pack={pack}"
-                    ),
-                ),
-                ("one job a run", *measure(cluster, Path(name) / "single", runs)),
-            ]
+    folder = Path(tempfile.mkdtemp(prefix="packing"))
+    with Cluster(folder / "cluster") as cluster:
+        packed = measure(cluster, folder / "packed", runs, "--config", f"pack={pack}")
+        single = measure(cluster, folder / "single", runs)
+    rows = [(f"packed by {pack}", *packed), ("one job a run", *single)]
     print(f"{runs} runs, {GPUS} GPUs in the cluster\n")
     print("| | queue entries | wall time |\n|---|---|---|")
     for what, entries, seconds in rows:
