@@ -13,7 +13,7 @@ import torch
 
 from labmill import registry
 from labmill.study import Training
-from labmill.training import loop
+from labmill.training import feed, loop
 from labmill.training.initialise import seeded
 
 # Arguments that make each family small; one without an entry is tested at full size.
@@ -130,6 +130,8 @@ def doomed(
 ) -> None:
     """Fit, and send this process signal `number` before step `at` of the whole run."""
     loop.SAVE_AFTER, loop.SAVE_WITHIN = often
+    # Two batches at a time, so that runs also stop between and within later pieces.
+    feed.PIECE_BYTES["cpu"] = 2 * 8 * CHANNELS * SIZE**2 * 4
     rate = loop.learning_rate
 
     def rate_or_death(training: Training, step: int, steps: int) -> float:
@@ -160,7 +162,7 @@ def child(
         target=doomed, args=(str(state), settings, name, at, number, often)
     )
     process.start()
-    process.join(120)
+    process.join(500)
     return process.exitcode
 
 

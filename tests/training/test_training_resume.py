@@ -64,6 +64,15 @@ def test_a_damaged_state_falls_back_to_the_one_before(damage, tmp_path, caplog):
     assert result(folder) == result(tmp_path / "whole")
 
 
+def test_a_compiled_run_goes_on_to_the_same_bits_too(tmp_path):
+    settings = {**RICH, "compile": "step"}
+    assert fitted(tmp_path / "whole", settings).facts["compile"] == "step"
+    code = child(tmp_path / "asked", settings, at=6, number=signal.SIGTERM)
+    assert code == 75
+    assert fitted(tmp_path / "asked", settings).facts["resumed_at"] == [[1, 3]]
+    assert result(tmp_path / "asked") == result(tmp_path / "whole")
+
+
 def test_asked_to_stop_in_the_last_step_of_an_epoch(tmp_path):
     assert child(tmp_path / "whole", RICH) == 0
     assert child(tmp_path / "asked", RICH, at=7, number=signal.SIGTERM) == 75
