@@ -44,7 +44,7 @@ def draw(results: Results) -> Figure | None:
             axes.annotate(
                 row["name"].removeprefix("layers.").partition(".")[0],
                 (row["intensity"], row["gflops"]),
-                xytext=(10, -14 - 8 * (number % 3)),
+                xytext=(10, -12 - 10 * (number % 3)),
                 textcoords="offset points",
                 fontsize=7,
                 arrowprops={"arrowstyle": "-", "color": style.MUTED, "lw": 0.5},
