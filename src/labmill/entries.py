@@ -178,11 +178,14 @@ class Entries(dict[str, Entry]):
         return model, training
 
 
-def without_idle_searches(study: Study) -> Study:
-    """The study without the searches that only variants outside `run` choose from.
+def as_selected(study: Study) -> Study:
+    """The study as `run` leaves it.
 
-    A search that no variant chooses from is an end in itself and stays.
+    A search that only variants outside `run` choose from goes; one that no variant
+    chooses from is an end in itself and stays. A comparison keeps the levels and places
+    whose variants are run, and goes where fewer than two levels are left.
     """
+    run = set(study.run or study.variants)
 
     def chosen_by(names: Iterable[str]) -> set[str]:
         choices = [study.variants[name].chosen for name in names]
@@ -190,10 +193,16 @@ def without_idle_searches(study: Study) -> Study:
         earlier = {study.search[search].variant for search in found}
         return found | (chosen_by(earlier) if found else set())
 
-    selected = chosen_by(study.run or study.variants)
-    idle = chosen_by(study.variants) - selected
-    ends = {name: s for name, s in study.search.items() if name not in idle}
-    return study.model_copy(update={"search": ends})
+    idle = chosen_by(study.variants) - chosen_by(run)
+    searches = {name: s for name, s in study.search.items() if name not in idle}
+    comparisons = {}
+    for name, comparison in study.compare.items():
+        levels = {k: v for k, v in comparison.levels.items() if run & set(v)}
+        kept = [row for row in zip(*levels.values(), strict=True) if run >= set(row)]
+        if len(levels) > 1 and kept:
+            left = dict(zip(levels, zip(*kept, strict=True), strict=True))
+            comparisons[name] = comparison.model_copy(update={"levels": left})
+    return study.model_copy(update={"search": searches, "compare": comparisons})
 
 
 def point_name(stage: str, values: Iterable[Any]) -> str:

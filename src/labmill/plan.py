@@ -13,7 +13,7 @@ from typing import Any
 from labmill import edits, registry
 from labmill.check import check_data, check_examine, check_references
 from labmill.data.image_folder import census
-from labmill.entries import Entries, Entry, point_name, without_idle_searches
+from labmill.entries import Entries, Entry, as_selected, point_name
 from labmill.errors import LabmillError, suggest
 from labmill.fingerprint import differences, digest
 from labmill.job import Job
@@ -43,7 +43,7 @@ class Plan:
                 f"and none of: {', '.join(SCALES)}"
             )
         check_references(study, self.source)
-        self.study: Study = without_idle_searches(study)
+        self.study: Study = as_selected(study)
         self.facts = check_data(study.data, self.source)
         self.place = self.name if scale == "full" else f"{scale}/{self.name}"
         self.entries = Entries(self.study, self.source, self.facts)

@@ -80,6 +80,19 @@ def test_smaller_scales_are_smaller(name: str):
     assert work("smoke") < work("laptop") / 10 < work("full") / 50
 
 
+@pytest.mark.parametrize("scale", ("laptop", "smoke"))
+@pytest.mark.parametrize("name", STUDIES)
+def test_questions_and_searches_follow_what_is_run(name: str, scale: str):
+    plan = study(name, scale)
+    run = {entry.name for entry in plan.variants}
+    assert plan.study.compare
+    for comparison in plan.study.compare.values():
+        assert len(comparison.levels) > 1
+        assert run >= {v for level in comparison.levels.values() for v in level}
+    used = {entry.chosen.search for entry in plan.variants if entry.chosen}
+    assert set(plan.study.search) == used
+
+
 def test_published_variants_are_faithful():
     plan = study("vit_positions")
     for name, expected in PUBLISHED.items():
