@@ -540,8 +540,8 @@ def evidence(results: Results) -> Table | None:
     rows = [
         [
             claim["statement_number"],
-            claim["test"],
-            claim["n"],
+            claim["test"].partition(" over ")[0],
+            f"{claim['n']} {'images' if 'images' in claim['test'] else 'seeds'}",
             estimate(claim),
             probability(claim["p"]),
             probability(claim["p_holm"]),
@@ -581,5 +581,6 @@ def estimate(claim: dict[str, Any]) -> str:
         return "–"
     if not claim["interval"]:
         return decimal(claim["estimate"])
-    low, high = (decimal(end) for end in claim["interval"])
-    return f"{decimal(claim['estimate'])} ({low} to {high})"
+    # Differences of means are sums of rounding errors where they are zero.
+    ends = [decimal(round(x, 12)) for x in (claim["estimate"], *claim["interval"])]
+    return "{} ({} to {})".format(*ends)

@@ -11,7 +11,7 @@ from PIL import Image
 from labmill.report.results import Results
 
 EACH = 4  # images per cell
-CLASSES = 12  # beyond that, the page would get heavy
+MOST = 12  # answers; beyond that, the page would get heavy
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def explorer(results: Results) -> dict[str, Any] | None:
     """Counts, and per cell up to four images, the surest first, as one picture."""
     found = shown(results)
     size = len(results.answers)
-    if found is None or size > CLASSES:
+    if found is None or size > MOST:
         return None
     counts = np.zeros((size, size), int)
     np.add.at(counts, (found.labels, found.predicted), 1)
