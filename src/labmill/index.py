@@ -6,6 +6,7 @@ from typing import Any
 
 from labmill import edits
 from labmill.entries import Entry
+from labmill.fingerprint import canonical
 from labmill.plan import Plan
 from labmill.runtime import read_json
 
@@ -109,13 +110,18 @@ def stage_files(
 
 def unordered(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The same records in an order that the study's order of keys does not decide."""
-    return sorted(records, key=lambda record: sorted(record["files"].values()))
+    return sorted(records, key=canonical)
 
 
 def ordered(records: list[dict[str, Any]], files: list[str]) -> list[dict[str, Any]]:
-    """The records in the order in which their first file stands in `files`."""
+    """The records in the order in which their files stand in `files`, none last."""
     place = {path: number for number, path in enumerate(files)}
-    return sorted(records, key=lambda r: min(place[p] for p in r["files"].values()))
+
+    def first(record: dict[str, Any]) -> int:
+        found = [place[path] for path in record["files"].values() if path in place]
+        return min(found, default=len(files))
+
+    return sorted(records, key=first)
 
 
 def results_files(records: list[dict[str, Any]]) -> list[str]:

@@ -74,7 +74,9 @@ def pretrain_state(wildcards):
 
 
 def train_threads(wildcards):
-    return plan_of(wildcards).threads(wildcards.variant, workflow.resource_settings.cores)
+    return plan_of(wildcards).threads(
+        wildcards.variant, workflow.resource_settings.cores
+    )
 
 
 def all_cores(wildcards):
@@ -178,12 +180,16 @@ def summarize_job(wildcards):
     return plan_of(wildcards).summarize_job().params
 
 
-def results_index(wildcards):
+def results_of(wildcards):
     return mill.results_index(wildcards, checkpoints, config.get("partial", False))
 
 
+def results_index(wildcards):
+    return index.unordered(results_of(wildcards))
+
+
 def results_files(wildcards):
-    return index.results_files(results_index(wildcards))
+    return index.results_files(results_of(wildcards))
 
 
 def report_job(wildcards):
