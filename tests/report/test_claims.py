@@ -1,0 +1,371 @@
+"""Claims: true effects are found, luck is not, and no sentence outruns its test."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from synthetic import make_results
+
+from labmill.evaluation.statistics import Verdict
+from labmill.report import claims as package
+from labmill.report.claims import SECTIONS, words
+from labmill.report.claims import template as made_of
+from labmill.report.claims.template import RANKING, Judged, Plain, judged
+from labmill.report.read import place_of
+from labmill.report.summarize import summary
+from labmill.runtime import read_json
+
+MODULES = [
+    importlib.import_module(f"{package.__name__}.{found.name}")
+    for found in pkgutil.iter_modules(package.__path__)
+]
+TEMPLATES = {
+    f"{module.__name__}.{name}": value
+    for module in MODULES
+    for name, value in vars(module).items()
+    if isinstance(value, Plain | Judged)
+}
+KEYS = "id section statement inputs test family n estimate interval p p_holm verdict"
+
+
+def claims_of(root: Path, **options: Any) -> dict[str, dict[str, Any]]:
+    """The claims of synthetic results, by id."""
+    job, index = make_results(root, **options)
+    place = place_of(index, root / "results/synthetic")
+    made = summary(job, index, place).claims
+    assert len({claim["id"] for claim in made}) == len(made), "ids are unique"
+    return {claim["id"]: claim for claim in made}
+
+
+@pytest.fixture(scope="module")
+def three(
+    synthetic: tuple[Path, dict[str, Any], list[dict[str, Any]]],
+) -> dict[str, dict[str, Any]]:
+    """Claims of three seeds of everything."""
+    root, job, index = synthetic
+    made = summary(job, index, place_of(index, root / "results/synthetic"))
+    return {claim["id"]: claim for claim in made.claims}
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Claims of one seed."""
+    return claims_of(tmp_path_factory.mktemp("one"), seeds=1)
+
+
+@pytest.fixture(scope="module")
+def troubled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Claims where one run diverged, one failed, and two variants are equally good."""
+    return claims_of(
+        tmp_path_factory.mktemp("troubled"),
+        seeds=5,
+        diverged=True,
+        failed=True,
+        true={"vit_learn_relu": 0.965, "cnn": 0.965},
+    )
+
+
+# --- no ranking without a test ---------------------------------------------------------
+
+
+def test_there_are_templates():
+    assert len(TEMPLATES) > 15
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_no_sentence_ranks_without_a_verdict(name: str):
+    template = TEMPLATES[name]
+    texts = (
+        [template.text]
+        if isinstance(template, Plain)
+        else [template.not_shown, template.too_few]
+    )
+    for text in texts:
+        assert not RANKING.search(text), text
+
+
+def test_a_ranking_sentence_without_a_verdict_cannot_be_made():
+    for text in ("A is better than B", "A outperforms B", "The lowest loss", "B WINS"):
+        with pytest.raises(ValueError, match="needs a test"):
+            Plain(text)
+        with pytest.raises(ValueError, match="needs a test"):
+            Judged(higher=text, lower=text, not_shown=text, too_few="no")
+        with pytest.raises(ValueError, match="needs a test"):
+            Judged(higher=text, lower=text, not_shown="no", too_few=text)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda m: m.__name__)
+def test_no_ranking_word_hides_in_the_code_that_fills_templates(module: Any):
+    """Every text outside `higher=` and `lower=`, fragments of f-strings included."""
+    tree = ast.parse(inspect.getsource(module))
+    allowed = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg in ("higher", "lower"):
+            allowed |= {id(inner) for inner in ast.walk(node)}
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and (
+            ast.get_docstring(node) is not None
+        ):
+            allowed.add(id(node.body[0].value))
+    if module.__name__.endswith("template"):
+        return  # the list of ranking words itself
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            sentence = " " in node.value and id(node) not in allowed
+            assert not (sentence and RANKING.search(node.value)), node.value
+
+
+def test_verdict_chooses_the_sentence():
+    template = Judged("{x} up", "{x} down", "{x} same", "{x} few")
+    said = {}
+    for verdict in Verdict:
+        test = made_of.Test("t", 3, "f", 0.1, 0.0, 0.2, 0.01, 0.02, verdict)
+        said[verdict] = judged(template, test, "i", "s", [], x="X")["statement"]
+    assert list(said.values()) == ["X up", "X down", "X same", "X few"]
+
+
+def test_every_ranking_statement_has_a_test_and_a_verdict(three, one, troubled):
+    for made in (three, one, troubled):
+        for claim in made.values():
+            assert list(claim) == KEYS.split()
+            assert claim["section"] in SECTIONS
+            if RANKING.search(claim["statement"]):
+                assert claim["verdict"] in ("higher", "lower"), claim
+                assert claim["p_holm"] <= 0.05 and claim["test"] and claim["n"]
+            if claim["verdict"] is None:
+                assert claim["test"] is None
+
+
+# --- what is found ---------------------------------------------------------------------
+
+
+def test_best_is_shown_where_it_is_true(three):
+    best = three["best"]
+    assert best["verdict"] == "higher"
+    assert "CNN" in best["statement"]
+    assert best["p_holm"] >= best["p"]
+
+
+def test_factor_alone_and_by_level(three):
+    whole = three["compare:positions:learnable"]
+    assert whole["verdict"] == "higher" and whole["n"] == 3
+    assert whole["interval"][0] < 0.05 < whole["interval"][1], "the true effect"
+    by_level = [
+        three["compare:positions:learnable:vit_learn_relu:vit_sin_relu"],
+        three["compare:positions:learnable:vit_learn_tanh:vit_sin_tanh"],
+    ]
+    mean = np.mean([claim["estimate"] for claim in by_level])
+    assert whole["estimate"] == pytest.approx(mean)
+    assert {claim["family"] for claim in (whole, *by_level)} == {"question positions"}
+
+
+def test_holm_goes_over_the_family(three):
+    family = [c for c in three.values() if c["family"] == "question positions"]
+    p = sorted(claim["p"] for claim in family)
+    assert min(claim["p_holm"] for claim in family) == pytest.approx(3 * p[0])
+    for claim in family:
+        assert claim["p_holm"] >= claim["p"]
+
+
+def test_equal_variants_are_not_told_apart(troubled):
+    best = troubled["best"]
+    assert best["verdict"] == "no difference shown"
+    (pair,) = [
+        claim
+        for claim in troubled.values()
+        if claim["id"] in ("pair:cnn:vit_learn_relu", "pair:vit_learn_relu:cnn")
+    ]
+    assert pair["verdict"] == "no difference shown"
+    assert "could show no less than" in pair["statement"]
+
+
+def test_pruning_says_how_far_and_what_it_costs(three):
+    assert three["prune:prune:cnn:reach"]["estimate"] == 1
+    assert "step 1 (70" in three["prune:prune:cnn:reach"]["statement"]
+    end = three["prune:prune:cnn:end"]
+    assert end["verdict"] == "lower" and end["estimate"] == pytest.approx(
+        -0.036, abs=0.01
+    )
+    assert [k for k in three if ":step" in k] == [
+        f"prune:prune:cnn:step{k}" for k in (1, 2, 3)
+    ]
+
+
+def test_published_figures(three):
+    assert three["published:cnn:test_accuracy"]["verdict"] == "higher"
+    same = three["published:vit_sin_relu:test_accuracy"]
+    assert same["verdict"] == "no difference shown"
+    time = three["published:vit_sin_relu:train_seconds"]
+    assert time["verdict"] is None and "another machine" in time["statement"]
+    assert "trained for ten epochs" in three["published:cnn:test_macro_f1"]["statement"]
+
+
+def test_search_says_what_was_given_up(three):
+    said = three["search:arch"]["statement"]
+    assert "12 settings" in said and "least operations" in said
+    assert three["search:arch"]["n"] == 12
+
+
+def test_cost_is_what_was_measured(three, synthetic):
+    root, _, _ = synthetic
+    record = read_json(root / "results/synthetic/cnn/seed0/dense/measure.json")
+    said = three["cost:cnn"]["statement"]
+    assert f"{record['parameters']:,} parameters" in said
+    timing = record["latency"][0]
+    assert words.significant(timing["median_ms"]) in said
+    assert words.significant(timing["q3_ms"]) in said and "30 calls" in said
+
+
+def test_inputs_exist(three, synthetic):
+    root, _, _ = synthetic
+    for claim in three.values():
+        assert claim["inputs"] or claim["id"] == "all_well"
+        for one in claim["inputs"]:
+            path = root / one["file"]
+            assert path.is_file()
+            if path.suffix == ".json":
+                value = read_json(path)
+                for key in one["field"].split("."):
+                    value = value[int(key) if isinstance(value, list) else key]
+
+
+# --- few seeds, failures ---------------------------------------------------------------
+
+
+def test_one_seed_cannot_rank(one):
+    best = one["best"]
+    assert best["verdict"] == "too few seeds"
+    assert "cannot be ranked" in best["statement"]
+    assert "once" in best["statement"] and "luck" in best["statement"]
+    for claim in one.values():
+        if claim["verdict"] in ("higher", "lower"):
+            assert "images" in claim["test"]
+            if claim["section"] != "classes":
+                assert "for these two trained networks" in claim["statement"]
+                assert claim["statement"].startswith("On these 400 test images")
+
+
+def test_one_seed_offers_the_comparison_over_images(one):
+    offered = one["compare:network:cnn:images:cnn:vit_learn_relu"]
+    assert offered["n"] == 400 and offered["verdict"] == "higher"
+
+
+def test_trouble_is_told_and_left_out(troubled):
+    assert "out of memory" in troubled["failed:vit_learn_tanh:4:dense"]["statement"]
+    assert "diverged" in troubled["diverged:vit_sin_tanh:4:dense"]["statement"]
+    assert "all_well" not in troubled
+    pair = troubled["compare:positions:learnable:vit_learn_tanh:vit_sin_tanh"]
+    assert pair["n"] == 4, "the fifth seed of both is gone"
+    assert troubled["compare:positions:learnable:vit_learn_relu:vit_sin_relu"]["n"] == 5
+    assert abs(pair["estimate"] - 0.05) < 0.02, "the diverged run's 10 % is in no mean"
+
+
+def test_question_without_an_answer_says_so(tmp_path: Path):
+    job, index = make_results(tmp_path, seeds=1)
+    for record in index:
+        if record["variant"] == "cnn":
+            record["files"] = dict.fromkeys(record["files"])
+    made = summary(job, index, place_of(index, tmp_path / "results/synthetic")).claims
+    (claim,) = [c for c in made if c["id"] == "compare:network:cnn"]
+    assert "no answer" in claim["statement"] and claim["verdict"] is None
+
+
+def test_only_variant_has_a_score(tmp_path: Path):
+    made = claims_of(
+        tmp_path,
+        seeds=3,
+        changes={
+            "variants": {"cnn": {"model": {"name": "cnn", "layers": ["flatten"]}}},
+            "compare": {},
+            "published": None,
+            "pruning": {},
+        },
+    )
+    assert "best" not in made
+    assert made["score"]["estimate"] == pytest.approx(0.97, abs=0.01)
+
+
+def test_counted_and_lower_is_better_metrics(tmp_path: Path):
+    levels = {"vit": ["vit_learn_relu"], "cnn": ["cnn"]}
+    made = claims_of(
+        tmp_path,
+        seeds=3,
+        changes={
+            "compare": {
+                "size": {"levels": levels, "metric": "macs"},
+                "loss": {"levels": levels, "metric": "test_loss"},
+            }
+        },
+    )
+    assert "180,000 with cnn, 270,000 with vit" in made["compare:size:cnn"]["statement"]
+    assert made["compare:size:cnn"]["verdict"] is None
+    assert made["compare:loss:cnn"]["verdict"] == "lower"
+    assert "points" not in made["compare:loss:cnn"]["statement"]
+
+
+def test_names_cannot_become_markup(tmp_path: Path):
+    evil = "<script>alert(1)</script> | *x* `y` $z$ {{ 7*7 }} [a](b) _c_\n# h"
+    made = claims_of(
+        tmp_path,
+        seeds=1,
+        changes={
+            "variants": {
+                "cnn": {
+                    "label": evil,
+                    "model": {"name": "cnn", "layers": ["flatten"]},
+                },
+                "other": {},
+            },
+            "compare": {"q": {"levels": {"a": ["cnn"], "b": ["other"]}}},
+            "published": None,
+        },
+    )
+    for claim in made.values():
+        said = claim["statement"].replace("p\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}", "")
+        assert "\n" not in said
+        assert not re.search(r"(?<!\\)[<>|*`$\[\]{}]", said), said
+
+
+# --- numbers ---------------------------------------------------------------------------
+
+
+def test_digits_follow_from_n():
+    assert words.percent(0.97345, words.decimals(400, 1)) == "97\N{NO-BREAK SPACE}%"
+    assert words.percent(0.97345, words.decimals(400, 3)) == "97.3\N{NO-BREAK SPACE}%"
+    assert words.percent(0.97345, words.decimals(10_000, 5)).startswith(
+        "97.3\N{NO-BREAK SPACE}"
+    )
+    assert words.points(0.002, 0).startswith("less than 1")
+    assert words.points(0.01, 0) == "1\N{NO-BREAK SPACE}point"
+    assert words.signed(-0.021, "%", 1).startswith("\N{MINUS SIGN}2.1")
+    assert words.signed(-0.0001, "%", 1).startswith("0.0")
+
+
+@given(st.floats(1e-9, 1e15), st.integers(1, 6))
+def test_significant_digits(value: float, digits: int):
+    text = words.significant(value, digits).replace(",", "")
+    assert float(text) == pytest.approx(value, rel=0.5 * 10 ** (1 - digits) * 1.001)
+    written = text.replace(".", "").lstrip("0")
+    if value < 1:
+        assert len(written) <= digits + 1
+
+
+@given(st.text(min_size=1, max_size=30))
+def test_escape_leaves_no_markup(text: str):
+    made = words.escape(text)
+    assert "\n" not in made
+    assert not re.search(r"(?<!\\)(\\\\)*[<>|*`$\[\]{}#~^@&]", made)
+
+
+def test_lists_of_names():
+    assert words.listed(["a"]) == "a"
+    assert words.listed(["a", "b", "c"]) == "a, b and c"
+    assert words.listed([str(k) for k in range(9)]).endswith("and 3 others")
+    assert words.listed([]) == ""
