@@ -49,7 +49,12 @@ def measure(
     part = TrainingData.open(images, split).part("validation")
     sequences = registry.constant("models", facts["name"], "KIND") == "sequence"
     inputs = one_sequence(part.images, device) if sequences else shape
-    table = count(network, inputs, convention=settings["convention"])
+    table = count(
+        network,
+        inputs,
+        convention=settings["convention"],
+        dtype=torch.float16 if sequences else torch.float32,
+    )
     macs = count(network, inputs, convention="macs").total.operations
     timings = []
     last = channels_last(facts["name"])

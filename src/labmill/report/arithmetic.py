@@ -142,40 +142,32 @@ def evaluated(block: str, values: dict[str, int]) -> Quantities:
 
 
 def blocks(results: Results) -> Table | None:
-    """Every block's formulas, their values here, and the counter's."""
+    """Every block's formulas, and their values for the trained network."""
     facts = sequence(results)
     if facts is None:
         return None
     values = numbers(facts)
-    seen = {
-        MODULES[name]: found
-        for name, found in facts["blocks"].items()
-        if name in MODULES
-    }
     rows = []
     for block in formulas.BLOCKS:
         texts, exact = formulas.latex(block), asdict(evaluated(block, values))
-        for quantity in (q for q in SIZES if q in texts):
-            counted = seen.get(block, {}).get(quantity)
-            rows.append(
-                [
-                    block,
-                    quantity.replace("_", " "),
-                    Markdown(f"${texts[quantity]}$"),
-                    count(exact[quantity]),
-                    count(counted),
-                ]
-            )
-            block = ""  # its name stands once
+        shown = [quantity for quantity in SIZES if quantity in texts]
+        rows += [
+            [
+                block if quantity == shown[0] else "",
+                quantity.replace("_", " "),
+                Markdown(f"${texts[quantity]}$"),
+                count(exact[quantity]),
+            ]
+            for quantity in shown
+        ]
     return Table(
-        ["Block", "Quantity", "Formula", f"At n = {values['n']}", "Counted"],
+        ["Block", "Quantity", "Formula", f"At n = {values['n']}"],
         rows,
-        "Closed formulas per block in 16-bit floating point (2 bytes a value), their "
-        "values for the trained network and its sequences, and what the counter saw in "
-        f"its first blocks. n sequence length, m length of the memory ({values['m']}), d "
-        f"width ({values['d']}), h heads ({values['h']}), f hidden width ({values['f']}), "
-        f"v tokens ({values['v']}).",
-        "lllrr",
+        "Closed formulas per block in 16-bit floating point (2 bytes a value), and their "
+        "values for the trained network and its sequences. n sequence length, m length "
+        f"of the memory ({values['m']}), d width ({values['d']}), h heads ({values['h']}), "
+        f"f hidden width ({values['f']}), v tokens ({values['v']}).",
+        "lllr",
     )
 
 

@@ -25,12 +25,11 @@ __all__ = ["SECTIONS", "Evidence", "make_claims"]
 
 # `section` of a claim, in the order in which claims are made.
 SECTIONS = {
-    "ranking": (ranking_claims,),
+    "ranking": (ranking_claims, decoding_claims),
     "compare": (compare_claims,),
     "classes": (confusion_claims,),
     "published": (published_claims,),
     "cost": (cost_claims, speed_claims),
-    "decoding": (decoding_claims,),
     "pruning": (pruning_claims,),
     "search": (search_claims,),
     "profile": (profile_claims,),

@@ -134,7 +134,7 @@ def decoding_claims(evidence: Evidence) -> list[dict[str, Any]]:
             plain(
                 DECODED,
                 f"decoding:{variant}",
-                "decoding",
+                "ranking",
                 [row.input(name) for row in rows for name in names],
                 n=len(rows),
                 estimate=exact,

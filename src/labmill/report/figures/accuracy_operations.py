@@ -1,9 +1,13 @@
 """Accuracy against operations, a point per variant."""
 
+from collections.abc import Iterable
+
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from labmill.report import style
 from labmill.report.results import Results
+from labmill.report.text import short
 
 CAPTION = (
     "Test accuracy against operations for one image: mean over seeds, small points the "
@@ -13,43 +17,42 @@ ALT = "Scatter plot: multiply-adds on a logarithmic axis, test accuracy; a point
 
 
 def draw(results: Results) -> Figure | None:
-    """None where nothing was measured."""
-    return scatter(
-        results, "test_accuracy", "Test accuracy (%)", 100, labels=results.variants
-    )
-
-
-def scatter(
-    results: Results, column: str, name: str, scale: float, labels: dict[str, str]
-) -> Figure | None:
-    """A figure of the variants against their multiply-adds."""
+    """None where fewer than two variants have both."""
     points = {
-        variant: (macs[0], values)
-        for variant in labels
+        label: (macs[0], [100 * accuracy for accuracy in accuracies])
+        for variant, label in results.variants.items()
         if (macs := results.values(variant, "macs"))
-        and (values := results.values(variant, column))
+        and (accuracies := results.values(variant, "test_accuracy"))
     }
     if len(points) < 2:
         return None
     drawn = style.figure(2.7, style.WIDTH * 0.8)
     axes = drawn.subplots()
-    for i, (macs, values) in enumerate(points.values()):
-        mean = scale * sum(values) / len(values)
-        axes.plot([macs] * len(values), [scale * v for v in values], ".", ms=3.5,
-                  color=style.color(i), alpha=0.6)  # fmt: skip
-        axes.plot(macs, mean, style.MARKERS[i % len(style.MARKERS)], ms=7,
-                  color=style.color(i))  # fmt: skip
-    axes.set_xscale("log")
+    styles = [
+        {"color": style.color(i), "marker": style.MARKERS[i % 7], "ls": ""}
+        for i in range(len(points))
+    ]
+    for look, (macs, accuracies) in zip(styles, points.values(), strict=True):
+        seeds = look | {"marker": ".", "ms": 3.5, "alpha": 0.6}
+        axes.plot([macs] * len(accuracies), accuracies, **seeds)
+        axes.plot(macs, sum(accuracies) / len(accuracies), ms=7, **look)
+    operations_axis(axes, [macs for macs, _ in points.values()])
     axes.set_xlabel("Multiply–adds for one image")
-    axes.set_ylabel(name)
-    axes.margins(x=0.15)
+    axes.set_ylabel("Test accuracy (%)")
     style.legend(
-        drawn,
-        [style.shorten(labels[variant], 30) for variant in points],
-        [
-            {"color": style.color(i), "marker": style.MARKERS[i % 7], "ls": ""}
-            for i in range(len(points))
-        ],
-        columns=2,
+        drawn, [style.shorten(label, 30) for label in points], styles, columns=2
     )
     return drawn
+
+
+def operations_axis(axes: Axes, macs: Iterable[float]) -> None:
+    """A logarithmic axis whose marks are the networks themselves, at most six."""
+    axes.set_xscale("log")
+    axes.margins(x=0.15)
+    apart: list[float] = []
+    for value in sorted(set(macs)):
+        if not apart or value > 1.25 * apart[-1]:
+            apart.append(value)
+    axes.set_xticks(apart[:: -(-len(apart) // 6)], minor=False)
+    axes.xaxis.set_major_formatter(lambda value, _: short(value))
+    axes.set_xticks([], minor=True)

@@ -1,9 +1,11 @@
 """Latency against operations, a panel per batch size."""
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from labmill.report import style
 from labmill.report.arithmetic import measured
+from labmill.report.figures.accuracy_operations import operations_axis
 from labmill.report.results import Results
 
 CAPTION = (
@@ -45,9 +47,9 @@ def draw(results: Results) -> Figure | None:
             )
         proportional(axes, [facts["macs"] for facts in found.values()])
         axes.set_title(f"batch {batch}")
-        axes.set_xscale("log")
         axes.set_yscale("log")
-        axes.margins(0.2)
+        axes.margins(y=0.2)
+        operations_axis(axes, (facts["macs"] for facts in found.values()))
         axes.label_outer()
     drawn.supxlabel("Multiply–adds for one image", fontsize=8.5)
     drawn.supylabel("Time per image (ms)", fontsize=8.5)
@@ -55,11 +57,12 @@ def draw(results: Results) -> Figure | None:
         {"color": style.color(i), "marker": style.MARKERS[i % 7], "ls": ""}
         for i in range(len(found))
     ]
-    style.legend(drawn, [style.shorten(label, 30) for label in found], styles)
+    labels = [style.shorten(label, 24) for label in found]
+    style.legend(drawn, labels, styles, columns=min(4, 2 * len(batches)))
     return drawn
 
 
-def proportional(axes, macs: list[int]) -> None:
+def proportional(axes: Axes, macs: list[int]) -> None:
     """A line along which time is in proportion to operations, through the dearest."""
     most, least = max(macs), min(macs)
     at = max(line.get_ydata()[0] for line in axes.lines if line.get_xdata()[0] == most)

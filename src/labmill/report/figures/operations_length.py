@@ -1,6 +1,9 @@
 """Operations and bytes of attention and feed-forward part against sequence length."""
 
+from typing import Any
+
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from labmill.measure.formulas import overtakes
@@ -69,7 +72,7 @@ def draw(results: Results) -> Figure | None:
     return drawn
 
 
-def cross(axes, length: int | None, dashes) -> None:
+def cross(axes: Axes, length: int | None, dashes: Any) -> None:
     """A vertical line with its length, where there is one."""
     if length is None:
         return

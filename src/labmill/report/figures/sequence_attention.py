@@ -10,11 +10,12 @@ from labmill.report.results import Results
 CAPTION = (
     "Attention on one validation sequence of each kind, mean over heads, first layers: "
     "which tokens (columns) each position (rows) looks at. In the decoder, rows are "
-    "labelled by the token that is written there. C copy, R reverse, E end, S start."
+    "labelled by the token that is written there. C copy, R reverse, E end, S start; each "
+    "map has its own scale, dark is much."
 )
 ALT = (
     "Heat maps: encoder self-attention, decoder self-attention and cross-attention, for "
-    "copying and for reversal; in cross-attention one bright diagonal each."
+    "copying and for reversal; in cross-attention one dark diagonal each where the network has learnt the task."
 )
 NAMES = {10: "C", 11: "R", 12: "E"}
 PANELS = {
@@ -43,7 +44,7 @@ def draw(results: Results) -> Figure | None:
         }
         for axes, (name, title) in zip(row, PANELS.items(), strict=True):
             weights = np.asarray(found[name])[0].mean(0)
-            axes.imshow(weights, cmap=style.SEQUENTIAL, vmin=0, vmax=1)
+            axes.imshow(weights, cmap=style.SEQUENTIAL, vmin=0)
             rows, columns = labels[name]
             axes.set_xticks(range(len(columns)), columns, fontsize=7)
             axes.set_yticks(range(len(rows)), rows, fontsize=7)
