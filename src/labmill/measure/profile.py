@@ -15,6 +15,7 @@ from torch.profiler import profile as profiler
 
 from labmill.errors import LabmillError
 from labmill.measure.profile_events import (
+    BETWEEN,
     LOSS,
     MODULE,
     STEP,
@@ -41,7 +42,7 @@ def profile(trace: Path, **fitting: Any) -> dict[str, Any]:
 
     Returns:
         `step` (timed without the profiler), `phases` (ms by name), `modules`, `layers`,
-        `operators`, `kernels`, `memory`, `peak`, `overhead` (profiled / unprofiled);
+        `operators`, `kernels`, `memory`, `peak`;
         times of modules are scaled so that they add to the phases of unprofiled steps.
     """
     steps = Steps(**fitting)
@@ -49,7 +50,6 @@ def profile(trace: Path, **fitting: Any) -> dict[str, Any]:
     model, device = steps.fitting.model, steps.fitting.device
     seen, timeline = profiled(steps, trace, step["median_ms"])
     forward, backward = medians(seen.forward), medians(seen.backward)
-    slower = sum(medians(seen.operators).values()) / sum(phases.values())
     loss = {
         "forward_ms": forward.pop(LOSS, 0.0),
         "backward_ms": backward.pop(LOSS, 0.0),
@@ -62,7 +62,11 @@ def profile(trace: Path, **fitting: Any) -> dict[str, Any]:
     dtype = torch.bfloat16 if steps.learner.precision == "bf16" else torch.float32
     best = peak(device, dtype)
     x, _ = next(steps.feed())
-    whole = {"steps": len(seen.bounds), "step_ms": sum(phases.values())}
+    whole = {
+        "steps": len(seen.bounds),
+        "step_ms": sum(phases.values()),
+        "between": BETWEEN[seen.cuda],
+    }
     return {
         "batch": len(x),
         "steps_per_epoch": steps.batches.steps,
@@ -74,10 +78,11 @@ def profile(trace: Path, **fitting: Any) -> dict[str, Any]:
         "modules": modules,
         "layers": layers(costs(model, x, dtype), modules, best),
         "operators": ranked(seen.operators, seen.calls, **whole),
-        "kernels": ranked(seen.kernels, seen.kernel_calls, **whole),
+        "kernels": ranked(seen.kernels, seen.kernel_calls, **whole)
+        if seen.cuda
+        else [],
         "memory": memory(steps, timeline),
         "peak": best,
-        "overhead": slower,
         "profiled_steps": len(seen.bounds),
         "trace": trace.name,
     }

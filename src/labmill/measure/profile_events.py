@@ -7,7 +7,8 @@ import numpy as np
 from torch.autograd.profiler_util import FunctionEvent
 
 MODULE, PHASE, STEP = "module:", "phase:", "step:"
-LOSS, BETWEEN = "(loss)", "(Python, between operators)"
+LOSS = "(loss)"
+BETWEEN = {False: "(Python, between operators)", True: "(GPU idle)"}
 EVALUATE = "autograd::engine::evaluate_function: "
 Times = dict[str, np.ndarray]
 
@@ -56,10 +57,9 @@ class Seen:
                 if not event.name.endswith("AccumulateGrad"):
                     last = sequence.get(event.sequence_nr, LOSS)
                 self._add(self.backward, last, step, self._total(event))
-            named = event.name.startswith((MODULE, PHASE, STEP))
-            name = BETWEEN if named else event.name
-            self._add(self.operators, name, step, self._own(event))
-            self.calls[name] = self.calls.get(name, 0) + 1
+            if not event.name.startswith((MODULE, PHASE, STEP)):
+                self._add(self.operators, event.name, step, self._own(event))
+                self.calls[event.name] = self.calls.get(event.name, 0) + 1
 
     def _read_kernels(self) -> None:
         for event in self.events:
@@ -112,20 +112,31 @@ def medians(times: Times) -> dict[str, float]:
 
 
 def ranked(
-    times: Times, calls: dict[str, int], *, steps: int, step_ms: float
+    times: Times,
+    calls: dict[str, int],
+    *,
+    steps: int,
+    step_ms: float,
+    between: str,
 ) -> list[dict[str, Any]]:
-    """Rows `name, ms, calls, share` of a step of `step_ms`, the longest first."""
+    """Rows `name, ms, calls, share` of a step of `step_ms`, the longest first.
+
+    What no row explains is the row `between`; where the profiler made the rows longer
+    than the step, they are shortened alike.
+    """
     typical = medians(times)
-    whole = sum(typical.values()) or 1.0
+    factor = min(1.0, step_ms / (sum(typical.values()) or 1.0))
     rows = [
         {
             "name": name,
-            "ms": value / whole * step_ms,
+            "ms": value * factor,
             "calls": round(calls.get(name, 0) / max(1, steps), 2),
-            "share": value / whole,
+            "share": value * factor / step_ms,
         }
         for name, value in typical.items()
     ]
+    left = max(0.0, step_ms - sum(row["ms"] for row in rows))
+    rows.append({"name": between, "ms": left, "calls": 0, "share": left / step_ms})
     return sorted(rows, key=lambda row: -row["ms"])
 
 

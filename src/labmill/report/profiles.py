@@ -4,7 +4,7 @@ from typing import Any
 
 from labmill.report.results import Results, load_json
 from labmill.report.tables import Table
-from labmill.report.text import count, percent, short
+from labmill.report.text import percent, short
 
 PHASES = ("data", "forward", "loss", "backward", "optimizer", "bookkeeping")
 TOP = 10
@@ -59,10 +59,17 @@ def phases(results: Results) -> Table | None:
     if not rows:
         return None
     return Table(
-        ["Variant", "Step (ms)", *(p.capitalize() for p in PHASES), "Peak memory (MB)"],
+        [
+            "Variant",
+            "Step",
+            *(p.capitalize() for p in PHASES[:-1]),
+            "Rest",
+            "Peak (MB)",
+        ],
         rows,
-        "A training step without the profiler, and its phases in ms. Peak memory: of the "
-        "step, beside weights and optimizer state.",
+        "A training step without the profiler, and its phases, in ms. Rest: counting "
+        "right answers and letting go of gradients. Peak: the step's memory beside "
+        "weights and optimizer state.",
     )
 
 
@@ -101,9 +108,8 @@ def layers(results: Results, variant: str) -> Table:
     rows = [
         [
             row["name"].removeprefix("layers."),
-            row["kind"],
             short(row["macs"]),
-            count(row["parameters"]),
+            short(row["parameters"]),
             f"{row['activation_bytes'] / 1e6:.3g}",
             f"{row['intensity']:.3g}",
             f"{row['forward_ms']:.3g}",
@@ -117,22 +123,20 @@ def layers(results: Results, variant: str) -> Table:
     return Table(
         [
             "Layer",
-            "Kind",
-            "Multiply–adds",
-            "Parameters",
-            "Activations (MB)",
-            "Intensity",
-            "Forward (ms)",
-            "Backward (ms)",
-            "Share of step",
-            "Share of peak",
+            "MACs",
+            "Weights",
+            "MB",
+            "Ops/byte",
+            "Fwd (ms)",
+            "Bwd (ms)",
+            "Of step",
+            "Of peak",
         ],
         rows,
         f"{results.label(variant)}, layer by layer, for a batch of {profile['batch']}. "
-        "Intensity: operations per byte, a multiply–add being two. Share of peak: of "
-        f"the forward pass, of {best['gflops']:.3g} GFLOP/s, which a matrix product "
-        "reached in the same job.",
-        "ll" + "r" * 8,
+        "MACs: multiply–adds forward, each two operations. MB: what the layer writes. "
+        "Ops/byte: arithmetic intensity. Of peak: the forward pass, of "
+        f"{best['gflops']:.3g} GFLOP/s, which a matrix product reached in the same job.",
     )
 
 
@@ -149,14 +153,14 @@ def candidates(results: Results, variant: str) -> Table:
         accuracy = (row if row is control else tried.get(row["point"], {})).get(
             "validation_accuracy"
         )
-        low, high = (f"{100 * measured[key]:.0f}" for key in ("low", "high"))
+        low, high = (whole(measured[key]) for key in ("low", "high"))
         rows.append(
             [
                 row["words"],
                 row["changes"],
-                percent(predicted["operations_saving"], 0),
-                percent(predicted["saving"], 0),
-                f"{percent(measured['saving'], 0)} ({low} to {high})"
+                whole(predicted["operations_saving"]),
+                whole(predicted["saving"]),
+                f"{whole(measured['saving'])} ({low} to {high})"
                 if measured["n"]
                 else "–",
                 percent(accuracy),
@@ -167,14 +171,21 @@ def candidates(results: Results, variant: str) -> Table:
         [
             "Edit",
             "Lines",
-            "Operations saved",
-            "Predicted saving",
-            "Measured saving (95 %)",
-            "Validation accuracy",
-            "Is the variant",
+            "Counted",
+            "Predicted",
+            "Measured (95 %)",
+            "Validation",
+            "Variant",
         ],
         rows,
-        f"Edits of {results.label(variant)}. Savings are of a training step. Validation "
-        "accuracy is that of the brief training, for the edits that were tried.",
+        f"Edits of {results.label(variant)}, and the share of a training step that each "
+        "saves, in percent: by counting operations, predicted from the profile, measured. "
+        "Validation: accuracy after the brief training, for the edits that were tried. "
+        "Variant: what the study declares it as.",
         "lrrrrrl",
     )
+
+
+def whole(share: float) -> str:
+    """A share as whole percent."""
+    return str(round(100 * share)).replace("-", "−")
