@@ -141,8 +141,8 @@ def edit_claims(evidence: Evidence) -> Claims:
     """Prediction and measurement, every edit that was trained in full, and the verdict."""
     claims: Claims = []
     for variant, files in evidence.edits.items():
-        path = evidence.place.path(files["edits"])
-        if not path.is_file():
+        path = evidence.place.path(files["edits"]) if files["edits"] else None
+        if path is None or not path.is_file():
             continue
         claims.append(
             prediction_claim(evidence, variant, files["edits"], read_json(path))
@@ -181,8 +181,8 @@ def in_full(evidence: Evidence, variant: str, files: Mapping[str, str]) -> list[
     """The edits that were trained with all seeds: declared variants, confirmed trials."""
     found = []
     for kind, file in files.items():
-        path = evidence.place.path(file)
-        if not path.is_file():
+        path = evidence.place.path(file) if file else None
+        if path is None or not path.is_file():
             continue
         for place, row in enumerate(read_json(path)["ranking"]):
             name = (
