@@ -18,7 +18,7 @@ from labmill.data.splits import save
 from labmill.evaluation.probe import linear_probe
 from labmill.runtime import log, read_json, write_json
 from labmill.training import choices
-from labmill.training.loop import device_name
+from labmill.training.device import device_name
 
 BATCH = 250
 
