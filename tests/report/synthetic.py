@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from labmill.evaluation.evaluate import score
+from labmill.evaluation.metrics import score
 from labmill.fingerprint import digest
 from labmill.index import point_runs, results_index
 from labmill.job import Job

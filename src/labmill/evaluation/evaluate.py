@@ -10,7 +10,7 @@ from labmill import checkpoint, registry
 from labmill.data.arrays import TrainingData, open_test
 from labmill.data.augment import normaliser
 from labmill.data.splits import save
-from labmill.evaluation.metrics import evaluate_logits
+from labmill.evaluation.metrics import score
 from labmill.evaluation.sequences import NEITHER, at_precisions, behaviour
 from labmill.runtime import log, read_json, write_json
 from labmill.training import choices
@@ -93,19 +93,3 @@ def evaluate(
         "threads": threads,
     }
     write_json(metrics, result)
-
-
-def score(logits: np.ndarray, labels: np.ndarray, classes: list[str]) -> dict[str, Any]:
-    """All figures of one part: logits float32 (n, k), labels int64 (n,), k names."""
-    figures = evaluate_logits(logits, labels)
-    return {
-        "n": figures["images"],
-        "accuracy": figures["accuracy"],
-        "balanced_accuracy": figures["balanced_accuracy"],
-        "macro_f1": figures["macro_f1"],
-        "loss": figures["nll"],
-        "calibration_error": figures["ece"],
-        "class_accuracy": dict(zip(classes, figures["recall"], strict=True)),
-        "class_f1": dict(zip(classes, figures["f1"], strict=True)),
-        "confusion": figures["confusion"],
-    }

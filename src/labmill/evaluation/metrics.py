@@ -119,6 +119,22 @@ def evaluate_logits(logits: ArrayLike, labels: ArrayLike) -> dict[str, Any]:
     return metrics | {"confusion": matrix.tolist()}
 
 
+def score(logits: ArrayLike, labels: ArrayLike, classes: list[str]) -> dict[str, Any]:
+    """A part as metrics.json has it: logits (n, k), labels (n,), k names of classes."""
+    figures = evaluate_logits(logits, labels)
+    return {
+        "n": figures["images"],
+        "accuracy": figures["accuracy"],
+        "balanced_accuracy": figures["balanced_accuracy"],
+        "macro_f1": figures["macro_f1"],
+        "loss": figures["nll"],
+        "calibration_error": figures["ece"],
+        "class_accuracy": dict(zip(classes, figures["recall"], strict=True)),
+        "class_f1": dict(zip(classes, figures["f1"], strict=True)),
+        "confusion": figures["confusion"],
+    }
+
+
 def _ratio(numerator: Ints, denominator: Ints) -> Floats:
     undefined = np.full(len(numerator), np.nan)
     return np.divide(numerator, denominator, out=undefined, where=denominator > 0)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from labmill.errors import LabmillError
-from labmill.evaluation.evaluate import score
+from labmill.evaluation.metrics import score
 from labmill.report.read import PARTS, Place, number, read_table
 from labmill.report.recompute import Written, claims, rows, written_parts
 from labmill.report.summarize import Summary, summary
