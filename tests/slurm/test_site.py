@@ -1,6 +1,7 @@
 """What needs no cluster: the profile, the site file, prices, and words for failures."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -146,8 +147,19 @@ def test_the_plugin_s_faults_are_kept_away_from():
         assert PROFILE["set-resources"][name]["slurm_extra"].startswith(
             "--signal=TERM@"
         )
-    for name, asked in PROFILE["set-resources"].items():
-        assert asked["mem_mb"].endswith("* attempt"), name
+
+
+def test_every_rule_grows_by_attempt_and_gpu_hours_count_those_with_a_gpu():
+    rules = "".join(p.read_text() for p in (ROOT / "workflow/rules").glob("*.smk"))
+    blocks = re.split(r"^(?:rule|checkpoint) (\w+):", rules, flags=re.M)[1:]
+    bodies = dict(zip(blocks[::2], blocks[1::2], strict=True))
+    asked = PROFILE["set-resources"]
+    assert set(asked) == {*bodies, "pretrain"}
+    for name, amounts in asked.items():
+        assert amounts["mem_mb"].endswith("* attempt"), name
+        assert amounts["runtime"].endswith("* attempt"), name
+    with_gpu = {name for name, body in bodies.items() if "gpu=1" in body}
+    assert set(price.ON_GPU) == with_gpu | {"pretrain"}
 
 
 def test_doctor_without_slurm_says_so_in_one_sentence(tmp_path):

@@ -19,7 +19,7 @@ from labmill.runtime import read_json
 
 TRAINING = ("train", "pretrain", "prune")
 # Rules with `gpu=1`.
-ON_GPU = (*TRAINING, "evaluate", "measure", "examine")
+ON_GPU = (*TRAINING, "evaluate", "measure", "examine", "propose")
 # Where nothing was run yet: operations a second of training, seconds of any other job,
 # and seconds that a job takes beside its training.
 ASSUMED_RATE, ASSUMED_SECONDS, START = 5e9, 20.0, 15.0
