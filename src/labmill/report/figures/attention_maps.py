@@ -1,5 +1,6 @@
 """What the networks look at in sample images, layer by layer and through all layers."""
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from labmill.report import style
@@ -8,11 +9,12 @@ from labmill.report.results import Results
 
 CAPTION = (
     "Attention on validation images, mean over heads: of the class token, or of all "
-    "patches where there is none. Roll-out follows it through all layers. Each map has "
-    "its own scale, dark is much."
+    "patches where there is none. Roll-out follows it through all layers. Red: more than "
+    "an even share, blue: less."
 )
 ALT = "Sample images, each followed by one heat map of attention per layer."
 IMAGES = 3
+LIMIT = 2  # the scale ends at four times, and a quarter of, an even share
 
 
 def draw(results: Results) -> list[Figure] | None:
@@ -37,11 +39,15 @@ def panels(found: Examined) -> Figure:
         colours = image.transpose(1, 2, 0).squeeze()
         axes[0].imshow(colours, cmap="gray", interpolation="nearest")
         for column, (title, maps) in zip(axes[1:], columns, strict=True):
-            column.imshow(maps[row], cmap=style.SEQUENTIAL, vmin=0)
+            times = np.log2(np.maximum(maps[row] * found.side**2, 2.0**-LIMIT))
+            drawing = column.imshow(times, cmap="RdBu_r", vmin=-LIMIT, vmax=LIMIT)
             if row == 0:
                 column.set_title(title, fontsize=8)
         for one in axes:
             one.set_xticks([])
             one.set_yticks([])
             one.grid(visible=False)
+    bar = drawn.colorbar(drawing, ax=grid, shrink=0.8, aspect=25)
+    bar.set_ticks([-2, -1, 0, 1, 2], labels=["¼", "½", "1", "2", "4"])
+    bar.set_label("Times an even share")
     return drawn
