@@ -218,10 +218,14 @@ def test_the_loop_learns_sequences(pool, tmp_path):
 # --- a transformer's counts ------------------------------------------------------------
 
 
-def test_closed_formulas_are_what_the_counter_saw():
+@pytest.fixture(scope="module")
+def facts():
     (net,) = models_of("transformer_arithmetic").values()
     pool = sequences.decode({}, length=10, train=20, test=4)
-    facts = sequence_facts(net, pool.images)
+    return sequence_facts(net, pool.images)
+
+
+def test_closed_formulas_are_what_the_counter_saw(facts):
     values = arithmetic.numbers(facts)
     assert values == {"n": 11, "m": 11, "d": 256, "h": 8, "f": 1024, "v": 14}
     for name, block in arithmetic.MODULES.items():
@@ -236,14 +240,44 @@ def test_closed_formulas_are_what_the_counter_saw():
             assert arithmetic.curve(facts, part, quantity, lengths) == [
                 found[part][quantity] for found in facts["lengths"]
             ]
-    # All that has rows in the table above, and what stands outside of blocks.
-    assert facts["total"]["parameters"] == sum(p.numel() for p in net.parameters())
+    whole = sum(
+        p.numel() for p in models_of("transformer_arithmetic").popitem()[1].parameters()
+    )
+    assert facts["total"]["parameters"] == whole
 
 
-def test_maps_are_of_one_sequence_of_each_kind():
-    (net,) = models_of("transformer_arithmetic").values()
-    pool = sequences.decode({}, length=10, train=20, test=4)
-    maps = sequence_facts(net, pool.images)["maps"]
+def sequence_results(facts) -> SimpleNamespace:
+    return SimpleNamespace(
+        variants={"transformer": "transformer"},
+        stages=lambda variant: [variant],
+        open=lambda record, file: {"sequence": facts},
+    )
+
+
+def test_the_reports_table_of_formulas(facts):
+    results = sequence_results(facts)
+    rows, name = {}, ""
+    for block, quantity, formula, value in arithmetic.blocks(results).rows:
+        name = block or name
+        rows[name, quantity] = formula, value
+    assert rows["feed-forward", "multiplications"] == ("$2 d f n$", "5,767,168")
+    assert rows["layer normalisation", "parameters"] == ("$2 d$", "512")
+    assert {block for block, _ in rows} == set(arithmetic.formulas.BLOCKS)
+    assert "Of the 20 numbers" in arithmetic.agreement(results)
+    assert "20 are exactly the formulas'" in arithmetic.agreement(results)
+    facts["blocks"]["encoder.0.mlp"]["additions"] += 1
+    assert "19 are exactly the formulas'" in arithmetic.agreement(results)
+    facts["blocks"]["encoder.0.mlp"]["additions"] -= 1
+
+
+def test_where_attention_overtakes_by_width(facts):
+    table = arithmetic.overtaking(sequence_results(facts))
+    row = next(row for row in table.rows if row[0] == 256)
+    assert row[1:] == ["497", "494", "never", "129"]
+
+
+def test_maps_are_of_one_sequence_of_each_kind(facts):
+    maps = facts["maps"]
     assert list(maps) == ["copying", "reversal"]
     for label, found in enumerate(maps.values()):
         assert found["source"][0] == 10 + label
