@@ -5,8 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from document import built
 from finish import finish
 from synthetic import make_results
+
+OWN = """The CNN got {{ result("cnn", "test_accuracy") }} of the images [@lecun].
+
+# A heading of mine
+
+Mathematics: $a^2 + \\frac{b}{c}$ and *emphasis*.
+"""
+REFERENCES = """@article{lecun, author={LeCun, Yann}, title={Gradient-based learning},
+journal={Proceedings of the IEEE}, year={1998}}"""
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +46,18 @@ def results(finished_once: Path, tmp_path: Path) -> Path:
     """The results folder of a copy that a test may change."""
     shutil.copytree(finished_once, tmp_path / "work")
     return tmp_path / "work" / "results" / "synthetic"
+
+
+@pytest.fixture(scope="session")
+def report_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole report: search, pruning, a diverged run, own words, references."""
+    report = {
+        "text": {"observations": OWN, "discussion": "What I think of it."},
+        "references": REFERENCES,
+    }
+    return built(
+        tmp_path_factory.mktemp("report"),
+        search=True,
+        diverged=True,
+        changes={"report": report},
+    )

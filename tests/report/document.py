@@ -7,6 +7,7 @@ from typing import Any
 
 from synthetic import make_results
 
+from labmill.report.results import Results
 from labmill.report.summarize import summarize
 from labmill.report.write import write
 
@@ -46,6 +47,22 @@ def write_again(
         "figures": folder / "figures",
     }
     write(job, **(files | replaced))
+
+
+def results_of(folder: Path) -> Results:
+    """What figures and tables read."""
+    data = folder.parents[1] / "data" / "digits"
+    return Results(
+        job={},
+        index=folder / "index.json",
+        runs=folder / "runs.csv",
+        claims=folder / "claims.json",
+        split=folder / "split.json",
+        card=data / "card.json",
+        images=data / "images.npy",
+        labels=data / "labels.npy",
+        split_npz=folder / "split.npz",
+    )
 
 
 class Page(HTMLParser):

@@ -1,0 +1,197 @@
+"""The document that comes out: content, order, author's words, bytes."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pandas as pd
+import pymupdf
+import pytest
+from document import Page, built, plain, said, write_again
+
+from labmill.errors import LabmillError
+from labmill.report.document import SECTIONS
+from labmill.report.site import index
+
+
+@pytest.fixture(scope="module")
+def folder(report_folder: Path) -> Path:
+    return report_folder
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> Page:
+    return Page((folder / "report.html").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def pdf(folder: Path) -> pymupdf.Document:
+    return pymupdf.open(folder / "report.pdf")
+
+
+def job_of(folder: Path) -> dict:
+    return json.loads((folder / "index.json").read_text())["provenance"]
+
+
+def test_every_claim_stands_in_page_and_pdf(folder, page, pdf):
+    claims = json.loads((folder / "claims.json").read_text())
+    assert len(claims) > 20
+    printed = plain("".join(sheet.get_text() for sheet in pdf))
+    header = plain("Five synthetic networks")
+    numbers = [plain(sheet.get_text()) for sheet in pdf]
+    assert all(text.startswith(header) for text in numbers[1:])
+    for claim in claims:
+        sentence = plain(said(claim["statement"]))
+        assert sentence in page.text, claim["id"]
+        # A sentence may run over the end of a page, and words are hyphenated there.
+        head = sentence[:40].replace("-", "")
+        assert head in printed.replace("-", ""), claim["id"]
+
+
+def test_sections_with_content_stand_in_order_and_others_vanish(folder, page):
+    text = (folder / "report.md").read_text()
+    headings = [
+        line[3:].split(" {")[0] for line in text.splitlines() if line.startswith("## ")
+    ]
+    known = [name for name in SECTIONS.values() if name in headings]
+    assert [name for name in headings if name != "Discussion"] == known
+    assert "Search" in headings and "Pruning" in headings
+    assert "Further figures" not in headings  # nothing asked for
+    assert headings.index("Discussion") == headings.index("Limits") - 1
+
+
+def test_own_words_hold_numbers_mathematics_and_citations(folder, page, pdf):
+    runs = pd.read_csv(folder / "runs.csv")
+    mean = runs[(runs.variant == "cnn") & (runs.stage == "dense")].test_accuracy.mean()
+    assert plain(f"The CNN got {100 * mean:.1f} % of the images") in page.text
+    assert page.all("math")
+    assert plain("Gradient-Based Learning").lower() in page.text.lower()
+    assert "WhatIthinkofit." in page.text
+    assert "LeCun" in "".join(sheet.get_text() for sheet in pdf)
+
+
+def test_headings_never_skip_a_level(page):
+    levels = [
+        int(tag[1]) for tag, _ in page.elements if tag in ("h1", "h2", "h3", "h4", "h5")
+    ]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(b <= a + 1 for a, b in pairwise(levels))
+
+
+def test_figures_have_words_and_tables_have_scopes(folder, page):
+    drawn = [svg for svg in page.all("svg")]
+    assert len(drawn) == len(list((folder / "figures").glob("*.svg"))) > 10
+    assert all(len(svg["aria-label"]) > 20 for svg in drawn)
+    heads = page.all("th")
+    assert heads and all(th.get("scope") in ("col", "row") for th in heads)
+    captions = [
+        words for words in page.words if words.startswith(("Figure ", "Table "))
+    ]
+    assert len(captions) >= len(drawn)
+
+
+def test_numbers_of_figures_and_tables_count_up(folder):
+    text = (folder / "report.md").read_text()
+    for kind in ("Figure", "Table"):
+        found = [int(n) for n in re.findall(rf"\*\*{kind} (\d+)\.\*\*", text)]
+        assert found == list(range(1, len(found) + 1))
+    assert "\ue000" not in text
+
+
+def test_page_needs_nothing_from_anywhere(folder, page):
+    for tag, attributes in page.elements:
+        for name in ("src", "href", "xlink:href", "data", "srcset", "poster"):
+            value = attributes.get(name) or ""
+            if tag == "a" and name == "href":
+                assert value.startswith(("#", "https://", "http://", "mailto:"))
+            elif value:
+                assert value.startswith(("data:", "#")), (tag, name, value[:60])
+    assert not page.all("link") and not page.all("iframe")
+
+
+def test_pdf_is_the_same_bytes_when_built_again(folder, tmp_path):
+    root = folder.parents[1]
+    again = tmp_path / "again.pdf"
+    write_again(
+        root,
+        folder,
+        job_of(folder) | {"date": "2031-12-31T00:00:00+00:00"},
+        pdf=again,
+        html=tmp_path / "again.html",
+        markdown=tmp_path / "again.md",
+        figures=tmp_path / "figures",
+    )
+    assert again.read_bytes() == (folder / "report.pdf").read_bytes()
+    html = (tmp_path / "again.html").read_bytes()
+    assert html == (folder / "report.html").read_bytes()
+
+
+def test_nothing_stands_outside_the_pages(pdf):
+    for number, sheet in enumerate(pdf, 1):
+        frame = pymupdf.Rect(36, 20, sheet.rect.x1 - 36, sheet.rect.y1 - 20)
+        for block in sheet.get_text("blocks"):
+            assert pymupdf.Rect(block[:4]) in frame, (number, block[4][:80])
+        for drawing in sheet.get_drawings():
+            assert drawing["rect"].x0 >= 20 and drawing["rect"].x1 <= sheet.rect.x1 - 20
+
+
+def test_report_needs_no_torch(folder):
+    code = "import sys, labmill.report.write; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("report", "words"),
+    [
+        ({"text": {"limits": '{{ result("cmn", "test_accuracy") }}'}}, ["report.text.limits", "'cmn'", "did you mean 'cnn'"]),
+        ({"text": {"limits": '{{ result("cnn", "test_acuracy") }}'}}, ["report.text.limits", "did you mean 'test_accuracy'"]),
+        ({"text": {"limits": "{{ nothing }}"}}, ["report.text.limits", "nothing"]),
+        ({"text": {"limits": "{{ ''.__class__.__mro__ }}"}}, ["report.text.limits", "unsafe"]),
+        ({"sections": ["sumary"]}, ["report.sections", "did you mean 'summary'"]),
+    ],
+)  # fmt: skip
+def test_mistakes_of_the_author_are_named(folder, tmp_path, report, words):
+    other = tmp_path / "results" / "synthetic"
+    shutil.copytree(folder, other, ignore=shutil.ignore_patterns("*.safetensors"))
+    summary = json.loads((other / "index.json").read_text())
+    summary["provenance"]["settings"]["study"]["report"] |= report
+    (other / "index.json").write_text(json.dumps(summary))
+    with pytest.raises(LabmillError) as caught:
+        write_again(folder.parents[1], other, summary["provenance"])
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_one_seed_cannot_rank_and_says_so(tmp_path):
+    folder = built(tmp_path, seeds=1)
+    text = (folder / "report.md").read_text()
+    assert "variants cannot be ranked" in text.partition("## Question")[0]
+    assert "may be no more than the luck of that seed" in text
+
+
+def test_smoke_scale_says_that_it_is_no_result(tmp_path):
+    folder = built(tmp_path, scale="smoke")
+    page = Page((folder / "report.html").read_text(encoding="utf-8"))
+    assert plain("this is a test of the pipeline, not a result") in page.text
+    assert plain("data.limit") in page.text  # what was reduced
+    index(tmp_path / "results")
+    site = Page((tmp_path / "results" / "index.html").read_text(encoding="utf-8"))
+    assert plain("smoke scale") in site.text
+    links = [a["href"] for a in site.all("a")]
+    assert "smoke/synthetic/report.html" in links
+    assert all((tmp_path / "results" / link).is_file() for link in links)
+
+
+def test_index_knows_what_is_stale(folder):
+    results = folder.parent
+    site = index(results)
+    assert "complete" in site.read_text()
+    (folder / "cnn/seed0/dense/metrics.json").touch()
+    later = (folder / "report.html").stat().st_mtime + 60
+    os.utime(folder / "cnn/seed0/dense/metrics.json", (later, later))
+    assert "stale" in index(results).read_text().partition("</style>")[2]
