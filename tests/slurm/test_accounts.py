@@ -68,11 +68,11 @@ def sacct(folder: Path) -> list[tuple[str, str, str]]:
 def test_doctor_finds_the_cluster(site):
     found = site["site"]
     assert found["partition"] == "gpu" and found["gpus"] == "gres"
-    assert found["account"] is None
+    assert found["account"] in ("lab", "root")
     assert "locks hold across machines" in site["told"]
     assert "renames are seen by both sides" in site["told"]
     assert re.search(
-        r"ok +sbatch --test-only --partition=gpu --gres=gpu:1", site["told"]
+        r"ok +sbatch --test-only --partition=gpu .*--gres=gpu:1", site["told"]
     )
     assert "# found:" in site["text"] or "# guessed:" in site["text"]
 

@@ -4,6 +4,7 @@ python -m labmill.cluster.doctor SITE_FILE
 """
 
 import fcntl
+import getpass
 import json
 import re
 import shutil
@@ -136,16 +137,11 @@ def accounts(made: Diagnosis) -> None:
     if "none" in config.get("AccountingStorageType", "none"):
         made.set("account", None, "the cluster keeps no accounts")
     else:
-        status, text = run(
-            "sacctmgr", "-nP", "show", "user", "withassoc", "format=account"
-        )
-        names = sorted({line for line in text.splitlines() if line and not status})
-        made.set(
-            "account",
-            names[0] if len(names) > 1 else None,
-            f"you have {', '.join(names) or 'none of your own'}",
-            found=len(names) < 2,
-        )
+        asked = ("show", "user", getpass.getuser(), "format=defaultaccount")
+        status, text = run("sacctmgr", "-nP", *asked)
+        account = None if status else text.partition("\n")[0].strip() or None
+        why = "your default account" if account else "you have no default account"
+        made.set("account", account, why)
     age = number(config.get("MinJobAge", "300"))
     made.say(f"ended jobs stay in the queue's memory for {age} s", good=age >= 200)
 
