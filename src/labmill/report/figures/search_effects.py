@@ -47,7 +47,7 @@ def effects(chosen: dict[str, Any]) -> Figure | None:
                 axes.plot([i, i], [mean.low, mean.high], lw=2, color=style.color(0))
             axes.plot(i, mean.estimate, "o", ms=5, color=style.color(0))
         names = [style.shorten(value, 14) for value in values]
-        turned = sum(map(len, names)) > 22
+        turned = sum(map(len, names)) > 15
         axes.set_xticks(
             range(len(values)),
             names,
