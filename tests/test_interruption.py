@@ -6,7 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from conftest import ROOT, Mill
+from mill import ROOT, Mill
 from test_reruns import library  # noqa: F401  a fixture
 
 LONG = {

@@ -1,7 +1,7 @@
 """The reference page says what the schema says."""
 
-from conftest import ROOT
 from labmill.options import options
+from mill import ROOT
 
 
 def test_reference_page_is_current():

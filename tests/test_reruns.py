@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, TINY, Mill
+from mill import ROOT, TINY, Mill
 
 STUDY = {"summarize", "report"}
 VIT = {
@@ -135,7 +135,7 @@ def test_scales_do_not_mix(finished: Mill, study: dict):
 
 def planned_for(mill: Mill, target: str) -> set[str]:
     """The jobs of another target."""
-    from conftest import planned
+    from mill import planned
 
     done = mill.run(target, "--dry-run")
     assert done.returncode == 0, done.stdout

@@ -8,7 +8,6 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from conftest import TINY, Mill
 from labmill import registry
 from labmill.data.arrays import Part
 from labmill.errors import LabmillError
@@ -16,6 +15,7 @@ from labmill.evaluation.examine import attention_distance, features, looks, samp
 from labmill.evaluation.probe import linear_probe
 from labmill.plan import Plan
 from labmill.report.examined import Examined
+from mill import TINY, Mill
 
 
 def vit(**arguments) -> torch.nn.Module:

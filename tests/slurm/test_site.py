@@ -9,27 +9,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from heads import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
 from labmill.cluster import doctor, failure, pack, price
 from labmill.cluster.site import Site, options
 from labmill.errors import LabmillError
+from mill import ROOT, TINY
 
-TINY = {
-    "title": "Tiny",
-    "data": {"dataset": "digits", "limit": 200, "test_limit": 100},
-    "defaults": {
-        "model": {"name": "vit", "patch": 4, "dim": 8, "depth": 1, "heads": 2},
-        "training": {"epochs": 2, "batch_size": 32, "learning_rate": 1e-3},
-    },
-    "seeds": [0, 1],
-    "variants": {
-        "vit": {},
-        "cnn": {"model": {"name": "cnn", "layers": ["conv 4", "pool", "flatten"]}},
-    },
-}
 PROFILE = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
 
 

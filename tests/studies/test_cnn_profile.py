@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import ROOT
 from labmill import edits
 from labmill.errors import LabmillError
 from labmill.loading import SCALES
@@ -17,6 +16,7 @@ from labmill.plan import Plan
 from labmill.runtime import provenance, read_json, write_json
 from labmill.search.chosen import resolved_run
 from labmill.training.train import train
+from mill import ROOT
 
 STUDY = ROOT / "studies" / "cnn_profile.yaml"
 TINY = """

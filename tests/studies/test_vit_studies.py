@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, Mill, planned
 from labmill import registry
 from labmill.loading import SCALES
 from labmill.plan import Plan
+from mill import ROOT, Mill, planned
 
 STUDIES = ("vit_positions", "vit_patches_heads")
 PUBLISHED = {
