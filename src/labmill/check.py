@@ -239,5 +239,9 @@ def check_references(study: Study, source: Source) -> None:
         exists(name, "variants", ("edits", "variants", index))
     for index, name in enumerate(study.examine.variants if study.examine else ()):
         exists(name, "variants", ("examine", "variants", index))
+    for index, name in enumerate(study.figures):
+        if name not in registry.names("report/figures"):
+            known = suggest(name, registry.names("report/figures"))
+            fail(source, f"no figure {name!r}; {known}", ("figures", index))
     for name in study.published.variants if study.published else {}:
         exists(name, "variants", ("published", "variants", name))

@@ -243,7 +243,7 @@ class Plan:
         recipe = resolve_training(
             entry.training, pruning.finetune, self.source, ("pruning", loop, "finetune")
         )
-        keep = {"variants", "steps", "finetune", "influence", "controls"}
+        keep = {"variants", "steps", "finetune"}
         settings = {
             "loop": pruning.model_dump(mode="json", exclude=keep),
             "finetune": recipe.model_dump(mode="json"),

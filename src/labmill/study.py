@@ -355,14 +355,6 @@ class Pruning(Section):
         default_factory=lambda: {"epochs": 2},
         description="Changes of the variant's training.",
     )
-    influence: bool = Field(
-        False,
-        description="Also measure the real influence of every unit of the dense net.",
-    )
-    controls: bool = Field(
-        False,
-        description="Also train the last widths from scratch, and the unpruned net as long.",
-    )
 
 
 class Measure(Section):
@@ -491,7 +483,7 @@ class Study(Section):
         None, description="An earlier report's figures."
     )
     figures: tuple[str, ...] = Field(
-        (), description="Extra figures by name; see docs/options.md."
+        (), description="Extra figures: names of files in `labmill/report/figures/`."
     )
     report: Report = Field(default_factory=Report, description="The document.")
     laptop: dict[str, Any] = Field(

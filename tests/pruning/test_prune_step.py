@@ -82,7 +82,7 @@ def dense(data, tmp_path_factory):
 
 
 def settings(number=1, epochs=1, **loop):
-    keep = {"variants", "steps", "finetune", "influence", "controls"}
+    keep = {"variants", "steps", "finetune"}
     pruning = Pruning(variants=("net",), **loop).model_dump(mode="json", exclude=keep)
     run = Run.model_validate({**RUN, "training": TRAINING}, strict=False)
     dumped = run.model_dump(mode="json")
