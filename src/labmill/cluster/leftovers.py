@@ -14,7 +14,7 @@ from labmill.errors import LabmillError
 
 # Every field of one job; the comment is the executor plugin's.
 FORMAT = "%i|%T|%Z|%k"
-PATIENCE = 300.0
+EVERY, PATIENCE = 5.0, 300.0
 OURS = ("rule_", "group_", "labmill ")
 
 
@@ -38,8 +38,8 @@ def jobs(directory: Path) -> dict[str, str]:
     }
 
 
-def wait(directory: Path, every: float = 5) -> list[str]:
-    """Wait until no job of an earlier head is left; return their numbers.
+def wait(directory: Path, what: str = "jobs of an earlier head") -> list[str]:
+    """Wait until no job of the directory is left; return the numbers that there were.
 
     Call it only as the one head of the directory: the jobs of a live head never end.
 
@@ -63,8 +63,8 @@ def wait(directory: Path, every: float = 5) -> list[str]:
             met |= left
             answered = time.monotonic()
             names = ", ".join(f"{number} ({name})" for number, name in left.items())
-            told = tell(told, f"waiting for jobs of an earlier head: {names}")
-        time.sleep(every)
+            told = tell(told, f"waiting for {what}: {names}")
+        time.sleep(EVERY)
 
 
 def tell(last: float, text: str) -> float:

@@ -51,7 +51,7 @@ def run(plans: Iterable[Plan], config: dict[str, Any]) -> None:
                 break
             for part in chunks(targets, size):
                 submit(site, command(plan, part, AT_ONCE))
-            leftovers.wait(Path.cwd())
+            leftovers.wait(Path.cwd(), "packs")
             before = targets
 
 
