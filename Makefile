@@ -47,7 +47,7 @@ grade: $(READY)  ## CAPSULE=x.zip SPEC=assignment.yaml: check a capsule against 
 	$(BIN)/python -m labmill.report.grade $(CAPSULE) $(SPEC)
 
 test: $(READY)  ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(READY)  ## Check style, rules and the workflow
 	$(BIN)/ruff check .
