@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from labmill.measure.confirm import confirm
-
 from labmill.runtime import logged, provenance
 
 with logged(snakemake.log[0]):

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from labmill.report.write import write
-
 from labmill.runtime import logged, provenance
 
 with logged(snakemake.log[0]):
