@@ -200,6 +200,7 @@ def test_two_builds_are_byte_identical(small_mnist, site, tmp_path):
         (gzip.compress(bytes([0, 0, 8, 3, 0])), "ends inside its header"),
         (gzip.compress(bytes([0, 0, 8, 1, 0, 0, 0, 9, 1])), "found 1 values"),
     ],
+    ids=["html", "cut", "png", "header", "short"],
 )
 def test_a_file_that_is_not_idx_is_refused(tmp_path, content, message):
     path = tmp_path / "x.gz"
