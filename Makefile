@@ -10,7 +10,7 @@ SNAKEMAKE := $(BIN)/snakemake --profile $(PROFILE)
 PLACE = $(if $(filter full,$(SCALE)),,$(SCALE)/)$(NAME)
 READY := .venv/.ready
 
-.PHONY: help quickstart study doctor plan test lint verify capsule reproduce grade bench options lock
+.PHONY: help quickstart study doctor plan test testslurm lint verify capsule reproduce grade bench options lock
 help:  ## Show these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -46,8 +46,11 @@ reproduce: $(READY)  ## CAPSULE=x.zip [RUN=variant:seed]: check a capsule, run o
 grade: $(READY)  ## CAPSULE=x.zip SPEC=assignment.yaml: check a capsule against an assignment
 	$(BIN)/python -m labmill.report.grade $(CAPSULE) $(SPEC)
 
-test: $(READY)  ## Run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: $(READY)  ## Run the tests, but for those that need a SLURM of their own
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slurm"
+
+testslurm: $(READY)  ## Run the tests on real SLURM daemons, as root, with Debian's packages
+	$(BIN)/python -m pytest -m slurm
 
 lint: $(READY)  ## Check style, rules and the workflow
 	$(BIN)/ruff check .

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from labmill.models.layers import Classifier, global_average
 
 CHANNELS_LAST = True
+# Enough work a step for several threads.
+HEAVY = True
 
 REQUIRES = {
     "widths": ("widths and min(widths) >= 1", "must be whole numbers from 1"),

@@ -17,6 +17,8 @@ from labmill.errors import LabmillError
 from labmill.models.layers import FeedForward
 
 CHANNELS_LAST = True
+# Enough work a step for several threads.
+HEAVY = True
 CHECK = "labmill.models.description:check"
 
 REQUIRES = {
