@@ -16,13 +16,13 @@ from cluster import GPUS, Cluster, out
 from heads import Head
 
 SHORT = {
-    "epochs": 700,
+    "epochs": 2000,
     "batch_size": 32,
     "learning_rate": 1e-3,
     "compile": "off",
     "precision": "fp32",
 }
-LONG = {"epochs": 4500}
+LONG = {"epochs": 6000}
 STUDY = {
     "title": "Faults",
     "data": {"dataset": "digits", "limit": 200, "test_limit": 100},
