@@ -19,7 +19,7 @@ CNN = {
     *(f"train cnn {seed}" for seed in (0, 1)),
     *(f"prune cnn {seed} prune {step}" for seed in (0, 1) for step in (1, 2)),
     *(f"evaluate cnn {seed} {s}" for seed in (0, 1) for s in ("dense", "prune_2")),
-    *(f"measure cnn 0 {stage}" for stage in ("dense", "prune_1", "prune_2")),
+    *(f"measure cnn 0 {stage}" for stage in ("dense", "prune_2")),
 }
 
 

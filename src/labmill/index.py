@@ -84,7 +84,7 @@ def stage_files(
     """The files of one stage that the summary reads.
 
     The test set is opened for the dense net and the end of each loop, not for every
-    step on the way; the first seed's nets are measured, alone on the machine.
+    step on the way; the first seed's are measured, alone on the machine.
     """
     folder = plan.folder(entry.name, seed, stage)
     names = {
@@ -101,8 +101,8 @@ def stage_files(
         last = [s for s in made if s.rpartition("_")[0] == loop][-1]
         if stage in ("dense", last):
             names |= {"metrics": "metrics.json", "predictions": "predictions.npz"}
-        if seed == entry.seeds[0]:
-            names["measure"] = "measure.json"
+            if seed == entry.seeds[0]:
+                names["measure"] = "measure.json"
         if stage == "dense" and plan.examined(entry.name, seed):
             names |= {"examine": "examine.json", "examine_arrays": "examine.npz"}
     return {key: f"{folder}/{name}" for key, name in names.items()}
