@@ -51,7 +51,7 @@ class Mill:
         ]
 
     def run(
-        self, *arguments: str, root: Path = ROOT, timeout: int = 300
+        self, *arguments: str, root: Path = ROOT, timeout: int = 580
     ) -> subprocess.CompletedProcess[str]:
         """Run Snakemake and return what it printed, both streams in `stdout`."""
         return subprocess.run(
