@@ -126,8 +126,13 @@ class Plan:
         data = self.study.data
         settings = {"dataset": data.dataset, "arguments": data.arguments}
         if data.dataset == "image_folder":
-            settings["files"] = census(data.arguments["path"])
+            settings["files"] = self._own_images
         return Job("download", settings, (f"data.{data.dataset}",))
+
+    @cached_property
+    def _own_images(self) -> str:
+        """The census of the user's folder, walked once and not for every job."""
+        return census(self.study.data.arguments["path"])
 
     def split_job(self) -> Job:
         """Split the dataset once for the whole study."""
