@@ -1,4 +1,4 @@
-"""What an epoch leaves behind: a row of figures, and the loss of some batches."""
+"""What an epoch leaves behind: a row of figures, and those of some batches."""
 
 from typing import Any
 
@@ -45,9 +45,18 @@ def epoch_row(
 
 
 def batch_rows(
-    losses: np.ndarray, sizes: np.ndarray, epoch: int, *, every: int | None
+    losses: np.ndarray,
+    correct: np.ndarray,
+    sizes: np.ndarray,
+    *,
+    epoch: int,
+    per_image: int,
+    every: int | None,
 ) -> list[dict[str, Any]]:
-    """The loss every `every` steps, counted over the whole run; epoch from 0."""
+    """Loss and accuracy every `every` steps, counted over the whole run; epoch from 0.
+
+    The arguments are those of `epoch_row`.
+    """
     if every is None:
         return []
     steps = np.arange(len(sizes))
@@ -58,6 +67,7 @@ def batch_rows(
             "step": int(step) + 1,
             "images": int(seen[step]),
             "loss": float(losses[step]),
+            "accuracy": float(correct[step] / (sizes[step] * per_image)),
         }
         for step in steps[(epoch * len(sizes) + steps + 1) % every == 0]
     ]

@@ -277,7 +277,12 @@ class Fitting:
         """Close the epoch: history, snapshots, verdict."""
         sizes = batch_sizes(len(self.batches.source), self.training.batch_size)
         self.batch_rows += batch_rows(
-            losses, sizes, self.epoch, every=self.training.log_batches
+            losses,
+            correct,
+            sizes,
+            epoch=self.epoch,
+            per_image=self.task.per_image,
+            every=self.training.log_batches,
         )
         row = epoch_row(
             losses,

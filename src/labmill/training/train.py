@@ -32,7 +32,7 @@ HISTORY = (
     "operations",
     "peak_memory_mb",
 )
-BATCHES = ("epoch", "step", "images", "loss")
+BATCHES = ("epoch", "step", "images", "loss", "accuracy")
 
 
 @dataclass(frozen=True)
