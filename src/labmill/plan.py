@@ -149,13 +149,14 @@ class Plan:
     def run(self, variant: str, seed: int | str) -> Run:
         """One run's resolved settings."""
         entry = self.entry(variant)
+        sees = {"images": "train"}
+        if entry.kind == "pretext":
+            sees = self.study.pretexts[variant].model_dump(include={"images", "after"})
         return Run(
             variant=variant,
             seed=int(seed),
             task=entry.task,
-            images=self.study.pretexts[variant].images
-            if entry.kind == "pretext"
-            else "train",
+            **sees,
             model=entry.model,
             training=entry.training,
             normalisation=self.study.data.normalisation,

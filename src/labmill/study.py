@@ -278,6 +278,11 @@ class Pretext(Section):
     images: Literal["unlabelled", "train"] = Field(
         "unlabelled", description="Which part of the split it sees."
     )
+    after: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="Leave out the first n images of that part; of `train` those are the "
+        "ones in the label budgets up to n.",
+    )
     model: dict[str, Any] = Field(
         default_factory=dict, description="Changes of `defaults.model`."
     )
@@ -355,6 +360,19 @@ class Pruning(Section):
         default_factory=lambda: {"epochs": 2},
         description="Changes of the variant's training.",
     )
+    above: Share | None = Field(
+        None,
+        description="Choose the step of least operations whose validation accuracy is "
+        "above that, and open the test set for it too.",
+    )
+    controls: tuple[Literal["scratch", "longer"], ...] = Field(
+        (),
+        description="`scratch`: the last step's widths, trained anew; `longer`: the "
+        "unpruned network, fine-tuned as long as all steps.",
+    )
+    measured: Literal["last", "every"] = Field(
+        "last", description="The steps whose latency is measured, of the first seed."
+    )
 
 
 class Measure(Section):
@@ -388,6 +406,45 @@ class Examine(Section):
     probe_images: Count = Field(
         5000,
         description="Training images that a linear probe of each layer is fitted to.",
+    )
+
+
+class Influence(Section):
+    """Remove every unit alone and measure; is that what criteria predict?"""
+
+    variants: Annotated[tuple[Name, ...], Field(min_length=1)] = Field(
+        description="The variants whose units are tried; the first seed's net."
+    )
+    layers: tuple[str, ...] | None = Field(
+        None, description="Layers whose units are tried; default: all prunable ones."
+    )
+    criteria: tuple[
+        Literal["squares", "l1", "batchnorm", "taylor", "random"], ...
+    ] = Field(
+        ("squares", "l1", "taylor", "random"),
+        description="Predictions to set beside it, as in `pruning`.",
+    )
+
+
+class Formulate(Section):
+    """Time convolutions and dense layers written as matrix products."""
+
+    variants: Annotated[tuple[Name, ...], Field(min_length=1)] = Field(
+        description="The variants that are timed; the first seed's net."
+    )
+    images: Count = Field(
+        10_000, description="Images of one timed pass; training images, repeated."
+    )
+    batch_size: Count = Field(32, description="Images at a time.")
+    repeats: Count = Field(3, description="Timed passes of each kind, in turns.")
+
+
+class Lessons(Section):
+    """Curves that teach: runs that go wrong on purpose, beside one that does not."""
+
+    reference: Name = Field(description="The variant that the others differ from.")
+    variants: Annotated[tuple[Name, ...], Field(min_length=1)] = Field(
+        description="The variants that go wrong."
     )
 
 
@@ -476,6 +533,15 @@ class Study(Section):
     examine: Examine | None = Field(
         None, description="Attention maps and probes by depth."
     )
+    influence: Influence | None = Field(
+        None, description="Real influence of units beside the predicted."
+    )
+    formulate: Formulate | None = Field(
+        None, description="Networks without the library's layers, timed."
+    )
+    lessons: Lessons | None = Field(
+        None, description="What learning curves show when a setting is wrong."
+    )
     compare: dict[Name, Comparison] = Field(
         default_factory=dict, description="Questions answered by claims."
     )
@@ -502,6 +568,7 @@ class Run(Section):
     seed: int
     task: Literal["classification", "rotation"] = "classification"
     images: Literal["train", "unlabelled"] = "train"
+    after: int = 0
     model: Model
     training: Training
     normalisation: Literal["dataset", "half", "none"] | MeanStd = "dataset"

@@ -330,6 +330,13 @@ def test_a_linear_probe_leaves_the_features_alone(tmp_path):
     )
 
 
+def test_one_layer_that_does_not_learn_makes_no_probe(tmp_path):
+    model = network("speednet")
+    outcome = fitted(tmp_path, {**PLAIN, "epochs": 1}, name="speednet", model=model)
+    forward = count(model, (3, 32, 32)).total.operations
+    assert outcome.history[0]["operations"] == 26 * 3 * forward
+
+
 @pytest.mark.parametrize("name", IMAGE_MODELS)
 def test_predictions_do_not_depend_on_the_batch(name):
     model, data = network(name).train(), images_of()

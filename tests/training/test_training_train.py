@@ -11,7 +11,7 @@ from runs import IMAGE_MODELS, SMALL, equal, images_of, network
 from labmill import checkpoint
 from labmill.errors import LabmillError
 from labmill.study import Model, Run, Start
-from labmill.training.train import HISTORY, train
+from labmill.training.train import HISTORY, parts, train
 
 TRAINING = {"epochs": 2, "batch_size": 8, "compile": "off", "precision": "fp32"}
 
@@ -120,6 +120,39 @@ def test_a_pretext_feeds_a_variant(files):
     features = [name for name in begun if not name.startswith("head.")]
     assert all(torch.equal(begun[name], ended[name]) for name in features)
     assert ended["head.weight"].shape[0] == 3
+
+
+def test_a_pretext_leaves_out_the_images_of_the_label_budgets(files):
+    seen = {}
+    for after in (0, 10, 29):
+        run = run_of(task="rotation", after=after)
+        parts_seen = parts(run, files / "images.npy", files / "split.npz")
+        seen[after] = parts_seen.train.tolist()
+    assert seen[10] == seen[0][10:] and seen[29] == seen[0][29:]
+    with pytest.raises(LabmillError, match=r"after the first 30; it has 30"):
+        trained(files, run_of(task="rotation", after=30))
+
+
+def test_a_model_that_prepares_itself_sees_the_training_images_first(files):
+    still = {**TRAINING, "epochs": 0}
+    model = Model(name="speednet", arguments=SMALL["speednet"])
+    out = trained(files, run_of(model=model, training=still))
+    weight = checkpoint.read_tensors(out / "model.safetensors")["whitening.weight"]
+    data = np.load(files / "split.npz")
+    pixels = np.load(files / "images.npy")[data["train"]]
+    images = (torch.from_numpy(pixels) / 255 - 0.4) / 0.2
+    responses = torch.nn.functional.conv2d(images, weight)
+    covariance = responses.transpose(0, 1).flatten(1).cov()[:12, :12]
+    assert (covariance - torch.eye(12)).abs().max() < 0.1
+    # A network that begins from another's weights has its filters from there.
+    again = trained(
+        files,
+        run_of(model=model, training=still, start=Start(pretext="p"), seed=9),
+        "again",
+        start=out / "model.safetensors",
+    )
+    begun = checkpoint.read_tensors(again / "model.safetensors")["whitening.weight"]
+    assert torch.equal(begun, weight)
 
 
 def test_a_start_of_another_model_is_refused(files):

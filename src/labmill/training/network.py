@@ -13,12 +13,13 @@ def operations_of(model: nn.Module, shape: Sequence[int]) -> tuple[int, int]:
     """Multiply-adds per image: of the forward pass, and of a whole training step.
 
     Going back costs twice what going forward does, in the part that learns: all of the
-    network, or its head.
+    network, or its head alone.
     """
     counted = count(model, shape)
     forward = counted.total.operations
-    frozen = not all(param.requires_grad for param in model.parameters())
-    learning = counted.under("head").operations if frozen else forward
+    inner = (p for name, p in model.named_parameters() if not name.startswith("head."))
+    probe = not any(param.requires_grad for param in inner)
+    learning = counted.under("head").operations if probe else forward
     return forward, forward + 2 * learning
 
 

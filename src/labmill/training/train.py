@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from labmill import checkpoint, registry
+from labmill.data.arrays import gather
 from labmill.data.augment import normaliser
 from labmill.errors import LabmillError
 from labmill.runtime import atomic_write, read_json
@@ -33,6 +35,8 @@ HISTORY = (
     "peak_memory_mb",
 )
 BATCHES = ("epoch", "step", "images", "loss", "accuracy")
+# Images that a model with a method `prepare` sets itself up from before training.
+PREPARED_FROM = 2000
 
 
 @dataclass(frozen=True)
@@ -80,21 +84,24 @@ def train(
         "image_size": about["image_size"],
         "in_channels": about["channels"],
     }
+    how = run.normalisation
+    normalisation = normaliser(
+        about, how.model_dump() if isinstance(how, MeanStd) else how
+    )
     network = seeded(run.seed, lambda: fresh(run, spec))
     if start is not None:
         begin_from(network, start)
+    elif hasattr(network, "prepare"):
+        network.prepare(first_images(data, normalisation))
     if run.start is not None and run.start.freeze:
         for name, parameter in network.named_parameters():
             parameter.requires_grad_(name.startswith("head."))
-    how = run.normalisation
     outcome = fit(
         network,
         run.training,
         data,
         seed=run.seed,
-        normalisation=normaliser(
-            about, how.model_dump() if isinstance(how, MeanStd) else how
-        ),
+        normalisation=normalisation,
         state=state,
         channels_last=channels_last(run.model.name),
         device=device,
@@ -127,14 +134,25 @@ def parts(run: Run, images: Path, split: Path) -> Parts:
     """The images and indices that a run may see."""
     with np.load(split) as file:
         indices = {name: file[name] for name in file.files}
-    if not len(indices[run.images]):
-        raise LabmillError(f"{split}: the part {run.images!r} has no images")
+    seen = indices[run.images]
+    if len(seen) <= run.after:
+        raise LabmillError(
+            f"{split}: the part {run.images!r} has no images"
+            + (f" after the first {run.after}; it has {len(seen)}" if run.after else "")
+        )
     return Parts(
         np.load(images, mmap_mode="r"),
         indices["labels"],
-        indices[run.images],
+        seen[run.after :],
         indices["validation"],
     )
+
+
+def first_images(data: Parts, normalisation: tuple[Tensor, Tensor]) -> Tensor:
+    """The first training images, normalised, float32 (n, C, H, W), for `prepare`."""
+    mean, std = normalisation
+    pixels = torch.from_numpy(gather(data.images, data.train[:PREPARED_FROM]))
+    return (pixels / 255 - mean) / std
 
 
 def channels_last(name: str) -> bool:
