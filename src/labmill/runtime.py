@@ -7,7 +7,7 @@ import platform
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -143,5 +143,26 @@ def provenance(params: str) -> dict[str, Any]:
         "fingerprint": digest(record),
         "versions": versions(),
         "machine": machine(),
+        "slurm": slurm(os.environ),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+SLURM = {
+    "job": "SLURM_JOB_ID",
+    "partition": "SLURM_JOB_PARTITION",
+    "account": "SLURM_JOB_ACCOUNT",
+    "qos": "SLURM_JOB_QOS",
+    "cpus": "SLURM_CPUS_PER_TASK",
+    "memory_mb": "SLURM_MEM_PER_NODE",
+    "gpus": "SLURM_GPUS_ON_NODE",
+}
+
+
+def slurm(environment: Mapping[str, str]) -> dict[str, str] | None:
+    """What SLURM gave this job, as its variables say; None outside SLURM."""
+    if "SLURM_JOB_ID" not in environment:
+        return None
+    return {
+        key: environment[name] for key, name in SLURM.items() if name in environment
     }
