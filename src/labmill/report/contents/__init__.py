@@ -1,0 +1,43 @@
+"""The report's tables, from the files; none computes what `summarize` has computed.
+
+A template says `tables.<name>(results)`; each returns a `Table`, or None where the
+study has nothing to show.
+"""
+
+from labmill.report.contents.beside import published, published_classes
+from labmill.report.contents.choices import pruning, ranking
+from labmill.report.contents.cost import latency, operations
+from labmill.report.contents.data import balance, by_class
+from labmill.report.contents.provenance import environment, evidence, fingerprints
+from labmill.report.contents.recipes import hyperparameters, settings, variants
+from labmill.report.contents.scores import (
+    classes,
+    effort,
+    failures,
+    openings,
+    results,
+    seeds,
+)
+
+__all__ = [
+    "balance",
+    "by_class",
+    "classes",
+    "effort",
+    "environment",
+    "evidence",
+    "failures",
+    "fingerprints",
+    "hyperparameters",
+    "latency",
+    "openings",
+    "operations",
+    "pruning",
+    "published",
+    "published_classes",
+    "ranking",
+    "results",
+    "seeds",
+    "settings",
+    "variants",
+]

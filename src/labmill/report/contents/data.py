@@ -1,0 +1,34 @@
+"""The split in numbers."""
+
+from labmill.report.results import Results
+from labmill.report.tables import Table
+from labmill.report.text import count
+
+
+def balance(results: Results) -> Table:
+    """Images per class and part of the split."""
+    counts = {
+        part: dict(zip(results.classes, by_class(results, part), strict=True))
+        for part in results.facts["counts"]
+    }
+    parts = [part for part, by in counts.items() if sum(by.values())]
+    rows = [
+        [name, *(count(counts[part][name]) for part in parts)]
+        for name in results.classes
+    ]
+    rows.append(["all classes", *(count(sum(counts[p].values())) for p in parts)])
+    return Table(
+        ["Class", *(part.capitalize() for part in parts)],
+        rows,
+        "Images per class in each part of the split.",
+    )
+
+
+def by_class(results: Results, part: str) -> list[int]:
+    """Images per class of one part, in the classes' order."""
+    counts = results.facts["counts"][part]
+    return (
+        [counts[name] for name in results.classes]
+        if isinstance(counts, dict)
+        else list(counts)
+    )

@@ -1,0 +1,102 @@
+"""What stands behind the numbers: tests, machine, code."""
+
+from typing import Any
+
+import pandas as pd
+
+from labmill.report.results import Results
+from labmill.report.tables import Table
+from labmill.report.text import decimal, missing, setting
+
+
+def environment(results: Results) -> Table | None:
+    """Versions, machine and seeds behind the numbers."""
+    for record in results.of_kind("variant"):
+        if description := results.open(record, "description"):
+            made, training = description["provenance"], description["training"]
+            machine = made["machine"]
+            rows = [
+                ["Processor", f"{machine['processor']}, {machine['cores']} cores"],
+                ["System", f"{machine['system']}, Python {machine['python']}"],
+                ["Device of training", setting(training.get("device"))],
+                ["Threads per job", setting(training.get("threads"))],
+                *([name, found] for name, found in made["versions"].items()),
+                ["Seeds", setting(results.study["seeds"])],
+                ["Seed of the split", setting(results.study["data"]["split_seed"])],
+                ["Summary's fingerprint", results.summary["provenance"]["fingerprint"]],
+            ]
+            return Table(["What", "Value"], rows, "Environment of the runs.", "ll")
+    return None
+
+
+def fingerprints(results: Results) -> Table:
+    """The jobs behind the numbers."""
+    table = results.table
+    runs = table[(table["kind"] == "variant") & (table["stage"] == "dense")]
+    rows = [
+        [row["label"], row["seed"], text(row, "fingerprint"), text(row, "code")]
+        for _, row in runs.iterrows()
+    ]
+    return Table(
+        ["Variant", "Seed", "Training job", "Code"],
+        rows,
+        "Fingerprints of the training jobs: of all they depend on, and of the code.",
+        "lrll",
+    )
+
+
+def text(row: pd.Series, column: str) -> str:
+    """A cell as text."""
+    value = row.get(column)
+    return "–" if missing(value) else str(value)
+
+
+def evidence(results: Results) -> Table | None:
+    """The tests behind the claims."""
+    rows = [
+        [
+            claim["statement_number"],
+            claim["test"].partition(" over ")[0],
+            f"{claim['n']} {'images' if 'images' in claim['test'] else 'seeds'}",
+            estimate(claim),
+            probability(claim["p"]),
+            probability(claim["p_holm"]),
+            claim["verdict"],
+        ]
+        for claim in results.numbered
+        if claim["test"]
+    ]
+    if not rows:
+        return None
+    return Table(
+        [
+            "Claim",
+            "Test",
+            "n",
+            "Estimate and 95 % interval",
+            "p",
+            "p (Holm)",
+            "Verdict",
+        ],
+        rows,
+        "The tests behind the claims.",
+        "llrrrrl",
+    )
+
+
+def probability(p: float | None) -> str:
+    """A p value to three decimals."""
+    if p is None:
+        return "–"
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def estimate(claim: dict[str, Any]) -> str:
+    """A claim's estimate and interval, in its own unit."""
+    if claim["estimate"] is None:
+        return "–"
+    if not claim["interval"]:
+        return decimal(claim["estimate"])
+    # Differences of means are sums of rounding errors where they are zero.
+    ends = [decimal(round(x, 12)) for x in (claim["estimate"], *claim["interval"])]
+    return "{} ({} to {})".format(*ends)
