@@ -182,8 +182,9 @@ def as_selected(study: Study) -> Study:
     """The study as `run` leaves it.
 
     A search that only variants outside `run` choose from goes; one that no variant
-    chooses from is an end in itself and stays. A comparison keeps the levels and places
-    whose variants are run, and goes where fewer than two levels are left.
+    chooses from is an end in itself and stays; so with pretexts. A comparison keeps the
+    levels and places whose variants are run, and goes where fewer than two levels are
+    left.
     """
     run = set(study.run or study.variants)
 
@@ -195,6 +196,14 @@ def as_selected(study: Study) -> Study:
 
     idle = chosen_by(study.variants) - chosen_by(run)
     searches = {name: s for name, s in study.search.items() if name not in idle}
+
+    def begun_from(names: Iterable[str]) -> set[str]:
+        starts = [study.variants[name].start for name in names]
+        return {start.pretext for start in starts if start}
+
+    trained = run | {search.variant for search in searches.values()}
+    unused = begun_from(study.variants) - begun_from(trained)
+    pretexts = {name: p for name, p in study.pretexts.items() if name not in unused}
     comparisons = {}
     for name, comparison in study.compare.items():
         levels = {k: v for k, v in comparison.levels.items() if run & set(v)}
@@ -202,7 +211,9 @@ def as_selected(study: Study) -> Study:
         if len(levels) > 1 and kept:
             left = dict(zip(levels, zip(*kept, strict=True), strict=True))
             comparisons[name] = comparison.model_copy(update={"levels": left})
-    return study.model_copy(update={"search": searches, "compare": comparisons})
+    return study.model_copy(
+        update={"search": searches, "pretexts": pretexts, "compare": comparisons}
+    )
 
 
 def point_name(stage: str, values: Iterable[Any]) -> str:

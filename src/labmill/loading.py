@@ -81,6 +81,8 @@ def smoke_cuts(data: dict[str, Any]) -> dict[str, Any]:
             }
     if data.get("examine"):
         cuts["examine"] = {"images": 2, "distance_images": 20, "probe_images": 100}
+    if data.get("represent"):
+        cuts["represent"] = {"images": 50, "queries": 3, "neighbours": 4}
     if data.get("edits"):
         cuts["edits"] = {"trials": 1, "epochs": 1, "confirm": 1}
     return cuts

@@ -14,6 +14,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
+Epoch = Annotated[str, StringConstraints(pattern=r"^[1-9]\d*$")]
 Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
 
 
@@ -409,6 +410,19 @@ class Examine(Section):
     )
 
 
+class Represent(Section):
+    """Which networks' features are looked at: their map, neighbours, mixing weights."""
+
+    variants: Annotated[tuple[Name, ...], Field(min_length=1)] = Field(
+        description="Variants and pretexts that read images; the first seed's net."
+    )
+    images: Count = Field(
+        1000, description="Validation images whose features are kept, balanced."
+    )
+    queries: Count = Field(5, description="Images whose nearest neighbours are shown.")
+    neighbours: Count = Field(7, description="Neighbours of each.")
+
+
 class Influence(Section):
     """Remove every unit alone and measure; is that what criteria predict?"""
 
@@ -418,11 +432,11 @@ class Influence(Section):
     layers: tuple[str, ...] | None = Field(
         None, description="Layers whose units are tried; default: all prunable ones."
     )
-    criteria: tuple[
-        Literal["squares", "l1", "batchnorm", "taylor", "random"], ...
-    ] = Field(
-        ("squares", "l1", "taylor", "random"),
-        description="Predictions to set beside it, as in `pruning`.",
+    criteria: tuple[Literal["squares", "l1", "batchnorm", "taylor", "random"], ...] = (
+        Field(
+            ("squares", "l1", "taylor", "random"),
+            description="Predictions to set beside it, as in `pruning`.",
+        )
     )
 
 
@@ -478,8 +492,12 @@ class Published(Section):
     variants: dict[Name, dict[str, float | dict[str, float]]] = Field(
         description="Variant → figure (a column of runs.csv, `class_accuracy`) → value."
     )
+    history: dict[Name, dict[str, dict[Epoch, float]]] = Field(
+        default_factory=dict,
+        description="Variant or pretext → column of history.csv → epoch → value.",
+    )
     notes: dict[Name, str] = Field(
-        default_factory=dict, description="What differs, by variant."
+        default_factory=dict, description="What differs, by variant or pretext."
     )
 
 
@@ -532,6 +550,9 @@ class Study(Section):
     )
     examine: Examine | None = Field(
         None, description="Attention maps and probes by depth."
+    )
+    represent: Represent | None = Field(
+        None, description="Features in two dimensions, neighbours, mixing weights."
     )
     influence: Influence | None = Field(
         None, description="Real influence of units beside the predicted."

@@ -51,7 +51,7 @@ def cost_claim(evidence: Evidence, variant: str) -> dict[str, Any] | None:
         inputs += [row.input("train_seconds") for row in rows]
         parts.append(training_time(rows))
     for row in evidence.runs[variant].values():
-        parts += timings(row, inputs)
+        parts += timings(row, inputs) if row.usable else []
     if not parts:
         return None
     return plain(

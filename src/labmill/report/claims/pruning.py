@@ -10,7 +10,7 @@ from labmill.report.claims import words
 from labmill.report.claims.accuracy import ACCURACY, difference_claim, image_claims
 from labmill.report.claims.evidence import Contrast, Evidence, compare_seeds
 from labmill.report.claims.template import Plain, plain
-from labmill.report.read import Row
+from labmill.report.read import Row, made_by_all
 
 STEP = Plain(
     "Step {step} of loop {loop} on {label}: validation accuracy {before} before, {after} "
@@ -61,10 +61,10 @@ def steps_of(evidence: Evidence, loop: str, variant: str) -> dict[int, list[Row]
     found: dict[int, list[Row]] = {}
     for row in evidence.rows:
         name, _, step = row.cells["stage"].rpartition("_")
-        if (row.cells["variant"], name) == (variant, loop) and "finetuned" in row.cells:
+        mine = (row.cells["variant"], name) == (variant, loop)
+        if mine and row.usable and "finetuned" in row.cells:
             found.setdefault(int(step), []).append(row)
-    seeds = max((len(rows) for rows in found.values()), default=0)
-    return {step: rows for step, rows in found.items() if len(rows) == seeds}
+    return {step: found[step] for step in made_by_all(found)}
 
 
 def mean(rows: Sequence[Row], column: str) -> float:

@@ -1,0 +1,57 @@
+"""Where networks put the images: features in two dimensions, coloured by class."""
+
+from matplotlib.figure import Figure
+
+from labmill.report import style
+from labmill.report.represented import Represented, represented
+from labmill.report.results import Results
+
+CAPTION = (
+    "Features of validation images in the plane of their first two principal components, "
+    "coloured by class (first seed). Above each: the share of the variance that the plane "
+    "shows, and how many of an image's nearest neighbours in the whole feature space are "
+    "of its class."
+)
+ALT = (
+    "Scatter plots, one per network: a mark per image in two principal components, its "
+    "colour and shape the class."
+)
+
+
+def draw(results: Results) -> Figure | None:
+    """A panel per network, three a row."""
+    found = list(represented(results))
+    if not found:
+        return None
+    drawn, panels = style.grid(len(found), columns=3, height=2.25)
+    for axes, one in zip(panels, found, strict=True):
+        scatter(axes, one)
+    names = [style.shorten(name, 16) for name in results.classes]
+    looks = [look(i) | {"ls": "none"} for i in range(len(names))]
+    style.legend(drawn, names, looks, columns=5)
+    return drawn
+
+
+def look(i: int) -> dict[str, object]:
+    """Colour and shape of a class."""
+    colors = len(style.PALETTE)
+    return {"color": style.color(i), "marker": style.MARKERS[i // colors], "ms": 4}
+
+
+def scatter(axes: object, one: Represented) -> None:
+    """One network's plane."""
+    points, labels = one.arrays["points"], one.arrays["labels"]
+    for i in sorted(set(labels.tolist())):
+        mine = points[labels == i]
+        axes.plot(
+            mine[:, 0], mine[:, 1], ls="none", alpha=0.6, mew=0, **look(i) | {"ms": 2.4}
+        )
+    shown = sum(one.figures["explained"])
+    same = one.figures["agreement"]
+    axes.set_title(
+        f"{style.shorten(one.label, 27)}\nvariance {100 * shown:.0f} %, "
+        f"neighbours {100 * same:.0f} %",
+        fontsize=8.5,
+    )
+    axes.set_xticks([])
+    axes.set_yticks([])
