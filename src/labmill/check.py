@@ -169,6 +169,19 @@ def check_examine(study: Study, models: dict[str, Model], source: Source) -> Non
             )
 
 
+def check_represent(study: Study, models: dict[str, Model], source: Source) -> None:
+    """Check that the networks whose features are looked at read images."""
+    for index, name in enumerate(study.represent.variants if study.represent else ()):
+        model = models[name].name if name in models else None
+        if model and registry.constant("models", model, "KIND", "image") != "image":
+            fail(
+                source,
+                f"{name} is a {model}, which reads no images; features are looked at of "
+                "networks that do",
+                ("represent", "variants", index),
+            )
+
+
 def condition_names(condition: str) -> set[str]:
     """Names that a condition reads."""
     import ast
@@ -182,6 +195,7 @@ def check_references(study: Study, source: Source) -> None:
         "variants": study.variants,
         "pretexts": study.pretexts,
         "search": study.search,
+        "networks": {**study.variants, **study.pretexts},
     }
 
     def exists(name: str, table: str, *at: Path_) -> None:
@@ -190,6 +204,7 @@ def check_references(study: Study, source: Source) -> None:
                 "variants": "variant",
                 "pretexts": "pretext",
                 "search": "search stage",
+                "networks": "variant or pretext",
             }
             fail(
                 source,
@@ -237,8 +252,16 @@ def check_references(study: Study, source: Source) -> None:
                 exists(variant, "variants", at)
     for index, name in enumerate(study.edits.variants if study.edits else ()):
         exists(name, "variants", ("edits", "variants", index))
-    for index, name in enumerate(study.examine.variants if study.examine else ()):
-        exists(name, "variants", ("examine", "variants", index))
+    for part in ("examine", "influence", "formulate", "lessons"):
+        section = getattr(study, part)
+        for index, name in enumerate(section.variants if section else ()):
+            exists(name, "variants", (part, "variants", index))
+    if study.lessons:
+        exists(study.lessons.reference, "variants", ("lessons", "reference"))
+    for index, name in enumerate(study.represent.variants if study.represent else ()):
+        exists(name, "networks", ("represent", "variants", index))
+    for name in study.published.history if study.published else {}:
+        exists(name, "networks", ("published", "history", name))
     for index, name in enumerate(study.figures):
         if name not in registry.names("report/figures"):
             known = suggest(name, registry.names("report/figures"))

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from labmill import edits
+from labmill import closing, edits, looks
 from labmill.fingerprint import differences
-from labmill.index import ended_on_disk, results_index
+from labmill.index import on_disk, results_index
 from labmill.job import Job
 from labmill.plan import Plan
 
@@ -76,7 +76,7 @@ def listed(plan: Plan) -> Iterator[tuple[str, str, Job]]:
     images = f"data/{plan.dataset_key}/images.npy"
     yield plan.study.data.dataset, images, plan.download_job()
     yield "the study", f"{plan.results}/split.npz", plan.split_job()
-    for record in results_index(plan, ended_on_disk(plan)):
+    for record in results_index(plan, on_disk(plan)):
         if record["kind"] == "search":
             stage = record["stage"]
             yield stage, record["files"]["chosen"], plan.select_job(stage)
@@ -94,10 +94,10 @@ def listed(plan: Plan) -> Iterator[tuple[str, str, Job]]:
             yield who, files["predictions"], plan.evaluate_job(*run)
         if "measure" in files:
             yield who, files["measure"], plan.measure_job(*run)
-        if "examine" in files:
-            yield who, files["examine"], plan.examine_job(*run[:2])
-    yield "the study", f"{plan.results}/runs.csv", plan.summarize_job()
-    yield "the study", f"{plan.results}/report.md", plan.report_job()
+        for kind in (kind for kind in looks.LOOKS if kind in files):
+            yield who, files[kind], looks.look_job(plan, kind, *run[:2])
+    yield "the study", f"{plan.results}/runs.csv", closing.summarize_job(plan)
+    yield "the study", f"{plan.results}/report.md", closing.report_job(plan)
 
 
 def explanation(plan: Plan) -> str:

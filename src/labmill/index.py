@@ -1,44 +1,83 @@
 """Which files a study's summary reads: from the plan's list of runs, never a glob."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labmill import edits
+from labmill import edits, looks
 from labmill.entries import Entry
 from labmill.fingerprint import canonical
 from labmill.plan import Plan
 from labmill.runtime import read_json
 
-# Whether a step of a prune loop was its last: (loop, variant, seed, step) -> bool.
-Finished = Callable[[str, str, "int | str", int], bool]
+# The prune.json of a step of a prune loop: (loop, variant, seed, step) -> record.
+Recorded = Callable[[str, str, "int | str", int], dict[str, Any]]
 
 
-def last_step(
-    plan: Plan, loop: str, variant: str, seed: int | str, finished: Finished
+def steps_made(
+    plan: Plan, loop: str, variant: str, seed: int | str, recorded: Recorded
 ) -> int:
-    """The number of steps of a prune loop; `finished(step)` asks the results."""
+    """The number of steps of a prune loop, which the results may decide."""
     pruning = plan.study.pruning[loop]
     if pruning.drop is None and pruning.macs is None:
         return pruning.steps
     for step in range(1, pruning.steps + 1):
-        if finished(loop, variant, seed, step):
+        if recorded(loop, variant, seed, step)["finished"]:
             return step
     return pruning.steps
 
 
-def stages(plan: Plan, variant: str, seed: int | str, finished: Finished) -> list[str]:
-    """All stages of a run, in the order in which they are made."""
-    steps = {
-        loop: last_step(plan, loop, variant, seed, finished)
-        for loop in plan.loops(variant)
-    }
-    return ["dense"] + [
-        f"{loop}_{step}" for loop, n in steps.items() for step in range(1, n + 1)
-    ]
+def cheapest(
+    plan: Plan, loop: str, variant: str, seed: int | str, made: int, recorded: Recorded
+) -> int | None:
+    """The step of least operations that is accurate enough (`above`), if one is."""
+    least = plan.study.pruning[loop].above
+    if least is None:
+        return None
+    records = [recorded(loop, variant, seed, step) for step in range(1, made + 1)]
+    enough = [r for r in records if (r.get("finetuned") or 0.0) > least]
+    found = min(enough, key=lambda r: (r["macs"], -r["finetuned"]), default=None)
+    return found and found["step"]
 
 
-def results_index(plan: Plan, finished: Finished) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a run: `dense`, `pretext`, `<loop>_<step>`, `<loop>_<control>`.
+
+    Attributes:
+        pruned: whether a prune step made it.
+        opened: whether the test set is opened for it.
+        timed: whether its latency is measured, of the first seed.
+    """
+
+    name: str
+    pruned: bool = False
+    opened: bool = True
+    timed: bool = True
+
+
+def stages(
+    plan: Plan, variant: str, seed: int | str, recorded: Recorded
+) -> list[Stage]:
+    """All stages of a variant's run, in the order in which they are made.
+
+    The test set is opened for the dense network, the end of each loop, the step that
+    its rule chooses and its controls, not for every step on the way.
+    """
+    found = [Stage("dense")]
+    for loop, pruning in plan.loops(variant).items():
+        made = steps_made(plan, loop, variant, seed, recorded)
+        chosen = cheapest(plan, loop, variant, seed, made, recorded)
+        for step in range(1, made + 1):
+            opened = step in (made, chosen)
+            timed = opened or pruning.measured == "every"
+            found.append(Stage(f"{loop}_{step}", True, opened, timed))
+        found += [Stage(f"{loop}_{control}") for control in pruning.controls]
+    return found
+
+
+def results_index(plan: Plan, recorded: Recorded) -> list[dict[str, Any]]:
     """What the summary reads, in the order of the study.
 
     One record per (entry, seed, stage), one per search and one per variant whose edits
@@ -49,21 +88,20 @@ def results_index(plan: Plan, finished: Finished) -> list[dict[str, Any]]:
         first = "pretext" if entry.kind == "pretext" else "dense"
         for seed in entry.seeds:
             made = (
-                stages(plan, entry.name, seed, finished)
+                stages(plan, entry.name, seed, recorded)
                 if entry.kind == "variant"
-                else [first]
+                else [Stage(first, opened=False, timed=False)]
             )
             for stage in made:
-                files = stage_files(plan, entry, seed, stage, made)
                 records.append(
                     {
                         "variant": entry.name,
                         "label": entry.label,
                         "kind": entry.kind,
                         "seed": seed,
-                        "stage": stage,
-                        "folder": plan.folder(entry.name, seed, stage),
-                        "files": files,
+                        "stage": stage.name,
+                        "folder": plan.folder(entry.name, seed, stage.name),
+                        "files": stage_files(plan, entry, seed, stage),
                     }
                 )
     for stage in plan.study.search:
@@ -78,33 +116,25 @@ def results_index(plan: Plan, finished: Finished) -> list[dict[str, Any]]:
     return records
 
 
-def stage_files(
-    plan: Plan, entry: Entry, seed: int, stage: str, made: list[str]
-) -> dict[str, str]:
-    """The files of one stage that the summary reads.
-
-    The test set is opened for the dense net and the end of each loop, not for every
-    step on the way; the first seed's are measured, alone on the machine.
-    """
-    folder = plan.folder(entry.name, seed, stage)
+def stage_files(plan: Plan, entry: Entry, seed: int, stage: Stage) -> dict[str, str]:
+    """The files of one stage that the summary reads."""
     names = {
         "model": "model.safetensors",
         "description": "model.json",
         "history": "history.csv",
     }
-    if stage == "dense":
+    if stage.name == "dense":
         names["batches"] = "batches.csv"
-    elif stage != "pretext":
+    if stage.pruned:
         names["prune"] = "prune.json"
-    if entry.kind == "variant":
-        loop = stage.rpartition("_")[0]
-        last = [s for s in made if s.rpartition("_")[0] == loop][-1]
-        if stage in ("dense", last):
-            names |= {"metrics": "metrics.json", "predictions": "predictions.npz"}
-            if seed == entry.seeds[0]:
-                names["measure"] = "measure.json"
-        if stage == "dense" and plan.examined(entry.name, seed):
-            names |= {"examine": "examine.json", "examine_arrays": "examine.npz"}
+    if stage.opened:
+        names |= {"metrics": "metrics.json", "predictions": "predictions.npz"}
+    if stage.timed and seed == entry.seeds[0]:
+        names["measure"] = "measure.json"
+    if stage.name in ("dense", "pretext"):
+        for look in looks.asked(plan, entry.name, seed):
+            names |= looks.LOOKS[look].files
+    folder = plan.folder(entry.name, seed, stage.name)
     return {key: f"{folder}/{name}" for key, name in names.items()}
 
 
@@ -129,14 +159,14 @@ def results_files(records: list[dict[str, Any]]) -> list[str]:
     return [path for record in records for path in record["files"].values() if path]
 
 
-def ended_on_disk(plan: Plan) -> Finished:
-    """Whether a step was its loop's last, as far as the results tell."""
+def on_disk(plan: Plan) -> Recorded:
+    """The records that the results hold; a step that was not made ends its loop."""
 
-    def finished(loop: str, variant: str, seed: int | str, step: int) -> bool:
-        record = Path(plan.folder(variant, seed, f"{loop}_{step}")) / "prune.json"
-        return not record.exists() or bool(read_json(record)["finished"])
+    def recorded(loop: str, variant: str, seed: int | str, step: int) -> dict[str, Any]:
+        path = Path(plan.folder(variant, seed, f"{loop}_{step}")) / "prune.json"
+        return read_json(path) if path.exists() else {"finished": True}
 
-    return finished
+    return recorded
 
 
 def without_missing(

@@ -1,11 +1,15 @@
 """One job's params: what Snakemake compares to decide whether it runs again."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
-from importlib.metadata import version
+from functools import cache, cached_property, wraps
+from importlib import metadata
 from typing import Any
 
 from labmill.fingerprint import canonical, code_fingerprints, digest
+
+# Reading it costs a millisecond, and every job of a plan names the same few libraries.
+version = cache(metadata.version)
 
 
 @dataclass(frozen=True)
@@ -47,3 +51,20 @@ class Job:
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits over the params."""
         return digest(self.record)
+
+
+def remembered(make: Callable[..., Job]) -> Callable[..., Job]:
+    """A plan's method whose jobs are made once per plan and arguments.
+
+    A step of a prune loop depends on all steps before it, and a choice on all points:
+    made again at every mention, the jobs of a study would be as many as their square.
+    """
+
+    @wraps(make)
+    def asked(plan: Any, *about: Any, **named: Any) -> Job:
+        key = (make.__name__, *map(str, about), *map(str, sorted(named.items())))
+        if key not in plan.made:
+            plan.made[key] = make(plan, *about, **named)
+        return plan.made[key]
+
+    return asked

@@ -8,17 +8,24 @@ import itertools
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from labmill import edits, registry
-from labmill.check import check_data, check_examine, check_references
+from labmill.check import (
+    check_data,
+    check_examine,
+    check_references,
+    check_represent,
+)
 from labmill.data.image_folder import census
 from labmill.entries import Entries, Entry, as_selected, point_name
 from labmill.errors import LabmillError, suggest
-from labmill.fingerprint import differences, digest
-from labmill.job import Job
+from labmill.fingerprint import digest
+from labmill.job import Job, remembered
 from labmill.loading import SCALES, load_study, resolve_training
-from labmill.study import Pruning, Run, Study
+from labmill.study import Pruning, Run, Study, Training
+
+# What decides a prune step; the rest of a loop's settings is about what is made of it.
+DECIDES = {"criterion", "layers", "scope", "remove", "drop", "macs"}
 
 
 class Plan:
@@ -27,13 +34,23 @@ class Plan:
     Args:
         path: the study file.
         scale: `full`, `laptop` or `smoke`.
+        author: what the report says where the study does not name its author.
+        slurm: how a training job is asked for on a cluster; the report shows it.
 
     Raises:
         LabmillError: the file is wrong; nothing was started.
     """
 
-    def __init__(self, path: str | Path, scale: str = "full") -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        scale: str = "full",
+        *,
+        author: dict[str, str] | None = None,
+        slurm: str = "",
+    ) -> None:
         self.path = Path(path)
+        self.author, self.slurm = author or {}, slurm
         self.scale = scale
         self.name = self.path.stem
         study, self.source = load_study(path, scale)
@@ -46,6 +63,7 @@ class Plan:
         self.study: Study = as_selected(study)
         self.facts = check_data(study.data, self.source)
         self.place = self.name if scale == "full" else f"{scale}/{self.name}"
+        self.made: dict[tuple[str, ...], Job] = {}
         self.entries = Entries(self.study, self.source, self.facts)
         if study.edits:
             for name in edits.edited(self):
@@ -53,6 +71,7 @@ class Plan:
                     self.entries.add(slot)
         models = {name: entry.model for name, entry in self.entries.items()}
         check_examine(study, models, self.source)
+        check_represent(study, models, self.source)
 
     # --- what is trained ---
 
@@ -121,6 +140,7 @@ class Plan:
 
     # --- jobs --------------------------------------------------------------------------
 
+    @remembered
     def download_job(self) -> Job:
         """Fetch, verify and decode the dataset."""
         data = self.study.data
@@ -134,6 +154,7 @@ class Plan:
         """The census of the user's folder, walked once and not for every job."""
         return census(self.study.data.arguments["path"])
 
+    @remembered
     def split_job(self) -> Job:
         """Split the dataset once for the whole study."""
         keep = {"dataset", "arguments", "normalisation"}
@@ -166,6 +187,7 @@ class Plan:
             test_flip=entry.test_flip,
         )
 
+    @remembered
     def train_job(self, variant: str, seed: int | str) -> Job:
         """Train one run; of a pretext, without labels."""
         entry = self.entry(variant)
@@ -215,6 +237,7 @@ class Plan:
             return f"{self.results}/{ranking}/chosen.json"
         return edits.ranking_file(self, *ranking.rsplit("__", 1))
 
+    @remembered
     def select_job(self, stage: str) -> Job:
         """Choose among a search's points."""
         search = self.study.search[stage]
@@ -239,6 +262,7 @@ class Plan:
             {"points": digest(consumes)},
         )
 
+    @remembered
     def prune_job(
         self, loop: str, variant: str, seed: int | str, step: int | str
     ) -> Job:
@@ -246,12 +270,9 @@ class Plan:
         step = int(step)
         pruning = self.study.pruning[loop]
         entry = self.entry(variant)
-        recipe = resolve_training(
-            entry.training, pruning.finetune, self.source, ("pruning", loop, "finetune")
-        )
-        keep = {"variants", "steps", "finetune"}
+        recipe = self._finetuning(loop, variant)
         settings = {
-            "loop": pruning.model_dump(mode="json", exclude=keep),
+            "loop": pruning.model_dump(mode="json", include=DECIDES),
             "finetune": recipe.model_dump(mode="json"),
             "run": self.run(variant, seed).model_dump(
                 mode="json", exclude={"training"}
@@ -271,8 +292,40 @@ class Plan:
             {"model": before.fingerprint},
         )
 
+    @remembered
+    def control_job(
+        self, loop: str, variant: str, seed: int | str, control: str
+    ) -> Job:
+        """Train a control of a prune loop: what the pruned networks are held against."""
+        entry = self.entry(variant)
+        recipe = self._finetuning(loop, variant)
+        last = self.study.pruning[loop].steps
+        return Job(
+            "control",
+            {
+                "control": control,
+                "finetune": recipe.model_dump(mode="json"),
+                "run": self.run(variant, seed).model_dump(mode="json"),
+            },
+            ("pruning.control", f"models.{entry.model.name}"),
+            ("torch", "numpy"),
+            {
+                "model": self.train_job(variant, seed).fingerprint,
+                "loop": self.prune_job(loop, variant, seed, last).fingerprint,
+            },
+        )
+
+    def _finetuning(self, loop: str, variant: str) -> Training:
+        """The recipe of a loop's fine-tuning, before a search's choice."""
+        delta = self.study.pruning[loop].finetune
+        at = ("pruning", loop, "finetune")
+        return resolve_training(self.entry(variant).training, delta, self.source, at)
+
     def stage_job(self, variant: str, seed: int | str, stage: str) -> Job:
-        """The job that makes a stage's model: `dense`, `pretext` or `<loop>_<step>`."""
+        """The job that makes a stage's model.
+
+        `dense`, `pretext`, and of a prune loop `<loop>_<step>` and `<loop>_<control>`.
+        """
         if stage in ("dense", "pretext"):
             return self.train_job(variant, seed)
         loop, _, step = stage.rpartition("_")
@@ -281,8 +334,10 @@ class Plan:
                 f"{self.path}: {variant} has no stage {stage!r}; "
                 f"{suggest(loop, ['dense', *self.loops(variant)])}"
             )
-        return self.prune_job(loop, variant, seed, step)
+        make = self.prune_job if step.isdigit() else self.control_job
+        return make(loop, variant, seed, step)
 
+    @remembered
     def evaluate_job(self, variant: str, seed: int | str, stage: str) -> Job:
         """Open the test set once for a stage."""
         return Job(
@@ -298,6 +353,7 @@ class Plan:
             {"model": self.stage_job(variant, seed, stage).fingerprint},
         )
 
+    @remembered
     def measure_job(self, variant: str, seed: int | str, stage: str) -> Job:
         """Parameters, operations, latency, memory of a stage."""
         settings = self.study.measure.model_dump(mode="json")
@@ -312,71 +368,3 @@ class Plan:
             ("torch",),
             {"model": self.stage_job(variant, seed, stage).fingerprint},
         )
-
-    def examined(self, variant: str, seed: int | str) -> bool:
-        """Whether a run's dense net is looked into."""
-        asked = self.study.examine.variants if self.study.examine else ()
-        return variant in asked and int(seed) == self.entry(variant).seeds[0]
-
-    def examine_job(self, variant: str, seed: int | str) -> Job:
-        """Attention maps, attention distance and probes by depth of a dense net."""
-        assert self.study.examine is not None
-        settings = self.study.examine.model_dump(mode="json", exclude={"variants"})
-        settings |= self.run(variant, seed).model_dump(
-            mode="json", include={"normalisation"}
-        )
-        return Job(
-            "examine",
-            settings,
-            ("evaluation.examine",),
-            ("torch", "numpy"),
-            {"model": self.train_job(variant, seed).fingerprint},
-        )
-
-    def summarize_job(self) -> Job:
-        """Collect all results of the study into one table."""
-        consumes = {}
-        for entry in self.variants:
-            for seed in entry.seeds:
-                run = self.evaluate_job(entry.name, seed, "dense").fingerprint
-                consumes[f"{entry.name} seed {seed}"] = run
-            first = self.measure_job(entry.name, entry.seeds[0], "dense").fingerprint
-            consumes[f"{entry.name} measure"] = first
-            if self.examined(entry.name, entry.seeds[0]):
-                job = self.examine_job(entry.name, entry.seeds[0])
-                consumes[f"{entry.name} examine"] = job.fingerprint
-            for loop, pruning in self.loops(entry.name).items():
-                for seed in entry.seeds:
-                    last = self.prune_job(loop, entry.name, seed, pruning.steps)
-                    consumes[f"{entry.name} seed {seed} {loop}"] = last.fingerprint
-        for stage in self.study.search:
-            consumes[f"search {stage}"] = self.select_job(stage).fingerprint
-        for variant in edits.edited(self):
-            job = edits.confirm_job(self, variant)
-            consumes[f"edits of {variant}"] = job.fingerprint
-        code, libraries = ("report.summarize",), ("scipy",)
-        return Job("summarize", self._told(), code, libraries, consumes)
-
-    def report_job(self) -> Job:
-        """Write the report."""
-        summary = self.summarize_job()
-        return Job(
-            "report",
-            self._told(),
-            ("report.write",),
-            ("matplotlib", "altair"),
-            {"summary": summary.fingerprint},
-        )
-
-    def _told(self) -> dict[str, Any]:
-        """What the report tells of the study: all of it, and what a scale reduced."""
-        overlays = {"laptop", "smoke"}
-        study = self.study.model_dump(mode="json", exclude=overlays)
-        full = study
-        if self.scale != "full":
-            full = load_study(self.path)[0].model_dump(mode="json", exclude=overlays)
-        return {
-            "study": study,
-            "scale": self.scale,
-            "reduced": list(differences(full, study)),
-        }

@@ -11,13 +11,15 @@ from typing import Any
 
 from labmill import index
 from labmill.cluster import failure, leftovers, pack, price
+from labmill.cluster.script import batch_lines
 from labmill.errors import LabmillError, suggest
 from labmill.explain import explanation
-from labmill.index import Finished
+from labmill.index import Recorded
 from labmill.job import Job
 from labmill.lock import heal_stale_lock
 from labmill.plan import Plan
 from labmill.runtime import read_json
+from labmill.study import Author
 
 ROOT = Path(__file__).parents[2]
 DRY_RUN = {"-n", "--dry-run", "--dryrun"}
@@ -36,6 +38,7 @@ def start(workflow: Any, config: dict[str, Any]) -> list[str]:
     """
     scale = config.get("scale", "full")
     prefix = "" if scale == "full" else f"{scale}/"
+    tell(config)
     places = [f"{prefix}{name}" for name in config.get("studies") or ()]
     asked = asked_for(sys.argv[1:]) or places
     for place in asked:
@@ -59,6 +62,29 @@ def asked_for(arguments: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+# What config.yaml and the cluster's profile say, and no study does.
+TOLD: dict[str, Any] = {}
+
+
+def tell(config: dict[str, Any]) -> None:
+    """Remember what plans made from now on tell the report.
+
+    Raises:
+        LabmillError: `author` is no mapping of known keys to text.
+    """
+    author = config.get("author") or {}
+    if not isinstance(author, dict):
+        raise LabmillError(f"config.yaml: author: found {author!r}; a mapping")
+    for key, value in author.items():
+        if key not in Author.model_fields:
+            hint = suggest(key, Author.model_fields)
+            raise LabmillError(f"config.yaml: author: no key {key!r}; {hint}")
+        if isinstance(value, dict | list | bool):
+            raise LabmillError(f"config.yaml: author.{key}: found {value!r}; text")
+    known = {key: str(value) for key, value in author.items() if value is not None}
+    TOLD.update(author=known, slurm=batch_lines(config, ROOT / "profiles/slurm"))
+
+
 PLANS: dict[str, Plan] = {}
 
 
@@ -66,7 +92,7 @@ def plan(place: str) -> Plan:
     """The plan of `quickstart` or `smoke/quickstart`, made once per process."""
     if place not in PLANS:
         scale, _, name = place.rpartition("/")
-        PLANS[place] = Plan(study_file(name), scale or "full")
+        PLANS[place] = Plan(study_file(name), scale or "full", **TOLD)
     return PLANS[place]
 
 
@@ -95,17 +121,29 @@ def results_index(
     """What a study's summary reads; if `partial`, of what there is."""
     made = plan(wildcards.study)
     if partial:
-        records = index.results_index(made, index.ended_on_disk(made))
+        records = index.results_index(made, index.on_disk(made))
         return index.without_missing(records, failure.reason)
-    return index.results_index(made, finished(wildcards, checkpoints))
+    return index.results_index(made, recorded(wildcards.study, checkpoints))
 
 
-def finished(wildcards: Any, checkpoints: Any) -> Finished:
-    """Ask Snakemake for a prune step, then its record whether the loop ended there."""
+def recorded(study: str, checkpoints: Any) -> Recorded:
+    """Ask Snakemake for a prune step, then read what it wrote."""
 
-    def ask(loop: str, variant: str, seed: int | str, step: int) -> bool:
+    def ask(loop: str, variant: str, seed: int | str, step: int) -> dict[str, Any]:
         names = {"loop": loop, "variant": variant, "seed": seed, "step": step}
-        output = checkpoints.prune.get(study=wildcards.study, **names).output
-        return bool(read_json(output.record)["finished"])
+        output = checkpoints.prune.get(study=study, **names).output
+        return read_json(output.record)
 
     return ask
+
+
+def steps(wildcards: Any, checkpoints: Any) -> list[str]:
+    """The model.json of all steps of a prune loop, in order."""
+    made = plan(wildcards.study)
+    run = (wildcards.variant, wildcards.seed)
+    ask = recorded(wildcards.study, checkpoints)
+    last = index.steps_made(made, wildcards.loop, *run, ask)
+    return [
+        f"{made.folder(*run, f'{wildcards.loop}_{step}')}/model.json"
+        for step in range(1, last + 1)
+    ]

@@ -16,6 +16,7 @@ from sklearn.datasets import load_digits
 
 from labmill import checkpoint
 from labmill.errors import LabmillError
+from labmill.plan import DECIDES
 from labmill.pruning import step as step_module
 from labmill.pruning.control import control
 from labmill.pruning.influence import influence
@@ -82,8 +83,9 @@ def dense(data, tmp_path_factory):
 
 
 def settings(number=1, epochs=1, **loop):
-    keep = {"variants", "steps", "finetune"}
-    pruning = Pruning(variants=("net",), **loop).model_dump(mode="json", exclude=keep)
+    pruning = Pruning(variants=("net",), **loop).model_dump(
+        mode="json", include=DECIDES
+    )
     run = Run.model_validate({**RUN, "training": TRAINING}, strict=False)
     dumped = run.model_dump(mode="json")
     recipe = dumped.pop("training") | {"epochs": epochs}
@@ -354,10 +356,10 @@ def test_controls_are_trained_as_long_as_the_pruned_network(
     out.mkdir()
     control(
         {
+            "control": kind,
             "run": recipes["run"] | {"training": TRAINING},
             "finetune": recipes["finetune"],
         },
-        kind=kind,
         **data,
         model=dense / "model.safetensors",
         description=dense / "model.json",

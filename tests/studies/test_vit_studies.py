@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from labmill import registry
+from labmill import looks, registry
+from labmill.closing import summarize_job
 from labmill.loading import SCALES
 from labmill.plan import Plan
 from mill import ROOT, Mill, planned
@@ -179,7 +180,7 @@ def test_editing_learnable_tanh_alone_reruns_only_it(tmp_path: Path):
 
 def fingerprints(plan: Plan) -> dict:
     """Every job behind the report, by name."""
-    found: dict = {"split": plan.split_job(), "summarize": plan.summarize_job()}
+    found: dict = {"split": plan.split_job(), "summarize": summarize_job(plan)}
     for entry in plan.variants:
         for seed in entry.seeds:
             found["train", entry.name, seed] = plan.train_job(entry.name, seed)
@@ -189,8 +190,9 @@ def fingerprints(plan: Plan) -> dict:
         found["measure", entry.name, first] = plan.measure_job(
             entry.name, first, "dense"
         )
-        if plan.examined(entry.name, first):
-            found["examine", entry.name, first] = plan.examine_job(entry.name, first)
+        for kind in looks.asked(plan, entry.name, first):
+            job = looks.look_job(plan, kind, entry.name, first)
+            found[kind, entry.name, first] = job
     return {name: job.fingerprint for name, job in found.items()}
 
 
@@ -209,7 +211,9 @@ def test_dry_run_lists_the_plan(mill: Mill, name: str):
     runs = {f"train {e.name} {s}" for e in plan.entries.values() for s in e.seeds}
     assert {job for job in jobs if job.startswith("train ")} == runs
     examined = {
-        f"examine {e.name} 0" for e in plan.variants if plan.examined(e.name, 0)
+        f"{kind} {e.name} 0"
+        for e in plan.variants
+        for kind in looks.asked(plan, e.name, 0)
     }
     assert {job for job in jobs if job.startswith("examine ")} == examined != set()
 

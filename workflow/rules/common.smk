@@ -5,7 +5,7 @@ Nothing is decided here: every function asks the study's plan (labmill.plan).
 
 import sys
 
-from labmill import edits, index
+from labmill import closing, edits, index, looks
 from labmill import workflow as mill
 from labmill.cluster import site
 from labmill.errors import LabmillError
@@ -27,9 +27,10 @@ wildcard_constraints:
     study=r"(?:(?:smoke|laptop)/)?[a-z][a-z0-9_]*",
     variant=r"[a-z][a-z0-9_]*",
     seed=r"\d+",
-    stage=r"dense|pretext|[a-z][a-z0-9_]*_\d+",
+    stage=r"dense|pretext|[a-z][a-z0-9_]*_(?:\d+|scratch|longer)",
     loop=r"[a-z][a-z0-9_]*",
     step=r"[1-9]\d*",
+    control=r"scratch|longer",
     dataset=r"[a-z][a-z0-9_]*(?:-[0-9a-f]+)?",
 
 
@@ -101,8 +102,25 @@ def measure_job(wildcards):
     return plan_of(wildcards).measure_job(**job_of(wildcards)).params
 
 
+def look_job(kind, wildcards):
+    run = (wildcards.variant, wildcards.seed)
+    return looks.look_job(plan_of(wildcards), kind, *run).params
+
+
 def examine_job(wildcards):
-    return plan_of(wildcards).examine_job(wildcards.variant, wildcards.seed).params
+    return look_job("examine", wildcards)
+
+
+def represent_job(wildcards):
+    return look_job("represent", wildcards)
+
+
+def influence_job(wildcards):
+    return look_job("influence", wildcards)
+
+
+def formulate_job(wildcards):
+    return look_job("formulate", wildcards)
 
 
 def job_of(wildcards):
@@ -134,6 +152,20 @@ def previous_description(wildcards):
 
 def previous_record(wildcards):
     return f"{previous_stage(wildcards)}/prune.json" if wildcards.step != "1" else []
+
+
+def pruned_steps(wildcards):
+    return mill.steps(wildcards, checkpoints)
+
+
+def control_job(wildcards):
+    keys = ("loop", "variant", "seed", "control")
+    return plan_of(wildcards).control_job(**{k: wildcards[k] for k in keys}).params
+
+
+def control_state(wildcards):
+    stage = f"{wildcards.loop}_{wildcards.control}"
+    return plan_of(wildcards).state(wildcards.variant, wildcards.seed, stage)
 
 
 def select_job(wildcards):
@@ -177,7 +209,7 @@ def trial_runs(wildcards):
 
 
 def summarize_job(wildcards):
-    return plan_of(wildcards).summarize_job().params
+    return closing.summarize_job(plan_of(wildcards)).params
 
 
 def results_of(wildcards):
@@ -193,4 +225,4 @@ def results_files(wildcards):
 
 
 def report_job(wildcards):
-    return plan_of(wildcards).report_job().params
+    return closing.report_job(plan_of(wildcards)).params

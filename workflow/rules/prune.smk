@@ -5,7 +5,7 @@ job of its own that resumes.
 
 REQUIRED INPUTS: the previous stage's model, results/<study>/split.npz
 OUTPUTS: results/<study>/<variant>/seed<k>/<loop>_<step>/{model.safetensors, model.json,
-    history.csv, prune.json}
+    history.csv, prune.json}; <loop>_<control>/ the same without prune.json
 """
 
 
@@ -38,3 +38,33 @@ checkpoint prune:
         state=prune_state,
     script:
         "../scripts/prune.py"
+
+
+rule control:
+    """Train what a loop is held against: its widths anew, or the unpruned net longer."""
+    input:
+        images=dataset_images,
+        card=dataset_card,
+        split="results/{study}/split.npz",
+        model="results/{study}/{variant}/seed{seed}/dense/model.safetensors",
+        description="results/{study}/{variant}/seed{seed}/dense/model.json",
+        steps=pruned_steps,
+        chosen=chosen_file,
+    output:
+        model="results/{study}/{variant}/seed{seed}/{loop}_{control}/model.safetensors",
+        description="results/{study}/{variant}/seed{seed}/{loop}_{control}/model.json",
+        history="results/{study}/{variant}/seed{seed}/{loop}_{control}/history.csv",
+    log:
+        "logs/control/{study}.{variant}.seed{seed}.{loop}_{control}.log",
+    benchmark:
+        "benchmarks/control/{study}.{variant}.seed{seed}.{loop}_{control}.tsv"
+    threads: train_threads
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=240,
+    params:
+        job=control_job,
+        state=control_state,
+    script:
+        "../scripts/control.py"

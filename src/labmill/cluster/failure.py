@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from labmill.looks import LOOKS
+
 SLURM_LOGS = Path("logs/slurm")
 # What SLURM writes into a job's log when it ends the job, and what that means.
 ENDS = {
@@ -41,10 +43,12 @@ def candidates(record: dict[str, Any], study: str) -> list[tuple[str, str]]:
     run = f"{study}.{record['variant']}.seed{record['seed']}"
     stage = record["stage"]
     first = {"dense": ("train", run), "pretext": ("pretrain", run)}
+    loop = "prune" if stage.rpartition("_")[2].isdigit() else "control"
     return [
-        first.get(stage, ("prune", f"{run}.{stage}")),
+        first.get(stage, (loop, f"{run}.{stage}")),
         ("evaluate", f"{run}.{stage}"),
         ("measure", f"{run}.{stage}"),
+        *((look, run) for look in LOOKS),
     ]
 
 

@@ -14,12 +14,13 @@ from typing import Any
 from labmill.errors import LabmillError
 from labmill.explain import listed, reason
 from labmill.job import Job
+from labmill.looks import LOOKS
 from labmill.plan import Plan
 from labmill.runtime import read_json
 
-TRAINING = ("train", "pretrain", "prune")
+TRAINING = ("train", "pretrain", "prune", "control")
 # Rules with `gpu=1`.
-ON_GPU = (*TRAINING, "evaluate", "measure", "examine", "propose")
+ON_GPU = (*TRAINING, *LOOKS, "evaluate", "measure", "propose")
 # Where nothing was run yet: operations a second of training, seconds of any other job,
 # and seconds that a job takes beside its training.
 ASSUMED_RATE, ASSUMED_SECONDS, START = 5e9, 20.0, 15.0
@@ -185,9 +186,12 @@ def check_budget(plans: Iterable[Plan], budget: float | None) -> None:
 
 def main(place: str) -> None:
     """Print why each job runs, and the price."""
+    from labmill.cluster.script import read
     from labmill.explain import explanation
+    from labmill.workflow import ROOT, tell
     from labmill.workflow import plan as plan_of
 
+    tell(read(ROOT / "config.yaml"))
     plan = plan_of(place)
     print(explanation(plan))
     print(told(plan, prices(plan)))

@@ -6,24 +6,21 @@ from scratch, and what does the unpruned network gain from the same fine-tuning?
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from labmill import checkpoint
-from labmill.data.augment import normaliser
+from labmill.pruning.opening import close, opened
 from labmill.runtime import read_json
 from labmill.search.chosen import resolved_run
-from labmill.study import Run, Training
+from labmill.study import Training
 from labmill.training.initialise import seeded
 from labmill.training.loop import fit
-from labmill.training.train import channels_last, fresh, parts, write
-
-Kind = Literal["scratch", "longer"]
+from labmill.training.train import fresh
 
 
 def control(
     settings: Mapping[str, Any],
     *,
-    kind: Kind,
     images: Path,
     card: Path,
     split: Path,
@@ -41,60 +38,62 @@ def control(
 ) -> None:
     """Train one control of a prune loop as long as the pruned network was trained.
 
-    settings: `run` (with its `training`) and `finetune`; model, description: the dense
-    network; steps: model.json of the loop's steps, in order. `scratch` trains the last
-    step's widths from a new initialisation by the run's recipe, `longer` fine-tunes
-    the dense network for as many epochs as all steps together.
+    settings: `control`, `run` (with its `training`) and `finetune`, as
+    `Plan.control_job` makes them; model, description: the dense network; steps:
+    model.json of the loop's steps, in order; chosen: what a search chose for the
+    variant. `scratch` trains the last step's widths from a new initialisation by the
+    run's recipe, `longer` fine-tunes the dense network for as many epochs as all steps
+    together.
     """
-    run, finetune = runs(settings, chosen)
-    dense = read_json(description)
-    last = read_json(steps[-1])
-    shape = {key: dense[key] for key in checkpoint.SHAPE}
+    start = opened(
+        settings["run"],
+        images=images,
+        card=card,
+        split=split,
+        model=model,
+        description=description,
+        chosen=chosen,
+    )
+    run, network, kind = start.run, start.network, settings["control"]
+    tuned = {**settings["run"], "training": settings["finetune"]}
     recipe = recipe_of(
         kind,
         run.training,
-        finetune,
-        dense["training"]["epochs"],
+        resolved_run(tuned, chosen).training,
+        start.spec["training"]["epochs"],
         sum(read_json(step)["training"]["epochs"] for step in steps),
     )
     if kind == "scratch":
-        named = run.model.model_copy(update={"arguments": last["arguments"]})
-        narrow = run.model_copy(update={"model": named})
+        last = read_json(steps[-1])["arguments"]
+        model_now = run.model.model_copy(update={"arguments": last})
+        narrow = run.model_copy(update={"model": model_now})
+        shape = {key: start.spec[key] for key in checkpoint.SHAPE}
         network = seeded(run.seed, lambda: fresh(narrow, shape))
-    else:
-        network = checkpoint.load(model, description)
-    data = parts(run, images, split)
-    scale = normaliser(read_json(card), settings["run"]["normalisation"])
     outcome = fit(
         network,
         recipe,
-        data,
+        start.data,
         seed=run.seed,
-        normalisation=scale,
+        normalisation=start.scale,
         state=state,
-        channels_last=channels_last(run.model.name),
+        channels_last=start.channels_last,
         device=device,
         axis=kind,
         threads=threads,
     )
-    write(outcome, history, None)
-    parameters = sum(p.numel() for p in network.parameters())
-    facts = {"status": outcome.status, "parameters": parameters, **outcome.facts}
-    spec = {"name": dense["name"], "arguments": {}, **shape, "training": facts}
-    checkpoint.save(
-        network, spec, model_out, description_out, provenance, link=outcome.weights
+    close(
+        start,
+        network,
+        outcome,
+        model_out=model_out,
+        description_out=description_out,
+        history=history,
+        provenance=provenance,
     )
 
 
-def runs(settings: Mapping[str, Any], chosen: Path | None) -> tuple[Run, Training]:
-    """The run, and its fine-tuning, with what a search chose laid over both."""
-    run = resolved_run(dict(settings["run"]), chosen)
-    tuned = {**settings["run"], "training": settings["finetune"]}
-    return run, resolved_run(tuned, chosen).training
-
-
 def recipe_of(
-    kind: Kind, training: Training, finetune: Training, dense: int, tuned: int
+    kind: str, training: Training, finetune: Training, dense: int, tuned: int
 ) -> Training:
     """The control's recipe: `dense` and `tuned` are epochs that were really trained.
 

@@ -7,16 +7,13 @@ from typing import Any
 
 from scipy.stats import spearmanr
 
-from labmill import checkpoint
-from labmill.data.augment import normaliser
 from labmill.pruning.criteria import NEEDS_GRADIENTS, criterion
 from labmill.pruning.loop import layers_of
+from labmill.pruning.opening import opened
 from labmill.pruning.removal import Structure
 from labmill.pruning.scoring import Validation, gradients
-from labmill.runtime import read_json, write_json
-from labmill.search.chosen import resolved_run
+from labmill.runtime import write_json
 from labmill.training.choices import prepare
-from labmill.training.train import channels_last, parts
 
 log = logging.getLogger("labmill")
 
@@ -45,17 +42,21 @@ def influence(
     (criterion → Spearman's rho with either; None where one side is constant).
     """
     where = prepare(device, threads)
-    run = resolved_run(dict(settings["run"]), None)
-    about = read_json(card)
-    data = parts(run, images, split)
-    scale = normaliser(about, settings["run"]["normalisation"])
-    network = checkpoint.load(model, description)
+    start = opened(
+        settings["run"],
+        images=images,
+        card=card,
+        split=split,
+        model=model,
+        description=description,
+    )
+    run, network = start.run, start.network
     structure = Structure(network)
-    validation = Validation(data, scale, channels_last(run.model.name), where)
+    validation = Validation(start.data, start.scale, start.channels_last, where)
     layers = layers_of(structure, settings["layers"])
     names = list(settings["criteria"])
     if any(name in NEEDS_GRADIENTS for name in names):
-        gradients(network, data, scale, seed=run.seed, step=0)
+        gradients(network, start.data, start.scale, seed=run.seed, step=0)
     predicted = {
         layer: {
             name: criterion(name, seed=run.seed, step=0)(structure.group(layer))

@@ -7,18 +7,15 @@ from typing import Any
 
 from torch import nn
 
-from labmill import checkpoint
-from labmill.data.augment import normaliser
 from labmill.measure.operations import count
 from labmill.pruning.criteria import NEEDS_GRADIENTS, criterion
 from labmill.pruning.loop import layers_of, loop_of
+from labmill.pruning.opening import close, opened
 from labmill.pruning.removal import Structure
 from labmill.pruning.scoring import Validation, gradients
 from labmill.runtime import read_json, write_json
-from labmill.search.chosen import resolved_run
 from labmill.training.choices import prepare
 from labmill.training.loop import fit
-from labmill.training.train import channels_last, parts, write
 
 log = logging.getLogger("labmill")
 
@@ -52,13 +49,18 @@ def prune(
     """
     where = prepare(device, threads)
     loop, step = loop_of(settings["loop"]), settings["step"]
-    run = resolved_run({**settings["run"], "training": settings["finetune"]}, chosen)
-    about, spec = read_json(card), read_json(description)
-    data = parts(run, images, split)
-    scale = normaliser(about, settings["run"]["normalisation"])
-    network = checkpoint.load(model, description)
+    start = opened(
+        {**settings["run"], "training": settings["finetune"]},
+        images=images,
+        card=card,
+        split=split,
+        model=model,
+        description=description,
+        chosen=chosen,
+    )
+    run, network = start.run, start.network
     structure = Structure(network)
-    validation = Validation(data, scale, channels_last(run.model.name), where)
+    validation = Validation(start.data, start.scale, start.channels_last, where)
     past = read_json(before) if before else {}
     wanted = past.get("next_layers", settings["loop"]["layers"])
     layers = layers_of(structure, wanted)
@@ -66,7 +68,7 @@ def prune(
 
     triple = {"before": validation.accuracy(network)}
     if settings["loop"]["criterion"] in NEEDS_GRADIENTS:
-        gradients(network, data, scale, seed=run.seed, step=step)
+        gradients(network, start.data, start.scale, seed=run.seed, step=step)
     score = criterion(settings["loop"]["criterion"], seed=run.seed, step=step)
     removed = loop.removal(structure, layers, score)
     network.zero_grad(set_to_none=True)
@@ -84,11 +86,11 @@ def prune(
     outcome = fit(
         network,
         training,
-        data,
+        start.data,
         seed=run.seed,
-        normalisation=scale,
+        normalisation=start.scale,
         state=state,
-        channels_last=channels_last(run.model.name),
+        channels_last=start.channels_last,
         device=device,
         axis=f"finetune {record.parent.name}",
         threads=threads,
@@ -103,7 +105,6 @@ def prune(
         diverged=outcome.status == "diverged",
     )
     log.info("accuracy %(before).4f, %(after_pruning).4f, %(finetuned).4f", triple)
-    parameters = sum(p.numel() for p in network.parameters())
     write_json(
         record,
         {
@@ -115,7 +116,7 @@ def prune(
             "removed": removed,
             "units": structure.widths(),
             **triple,
-            "parameters": parameters,
+            "parameters": sum(p.numel() for p in network.parameters()),
             "macs": left,
             "dense_macs": dense_macs,
             "next_layers": next_layers,
@@ -123,20 +124,14 @@ def prune(
             "provenance": dict(provenance),
         },
     )
-    write(outcome, history, None)
-    facts = {"status": outcome.status, "parameters": parameters, **outcome.facts}
-    checkpoint.save(
+    close(
+        start,
         network,
-        {
-            "name": spec["name"],
-            "arguments": spec["arguments"],
-            **{key: spec[key] for key in checkpoint.SHAPE},
-            "training": facts,
-        },
-        model_out,
-        description_out,
-        provenance,
-        link=outcome.weights,
+        outcome,
+        model_out=model_out,
+        description_out=description_out,
+        history=history,
+        provenance=provenance,
     )
 
 

@@ -1,0 +1,84 @@
+"""The two jobs that close a study: the summary of all results, and the report."""
+
+from typing import Any
+
+from labmill import edits, looks
+from labmill.fingerprint import differences
+from labmill.index import results_index
+from labmill.job import Job
+from labmill.loading import load_study
+from labmill.plan import Plan
+from labmill.study import Study
+
+
+def summarize_job(plan: Plan) -> Job:
+    """Collect all results of the study into one table."""
+    code, libraries = ("report.summarize",), ("scipy",)
+    return Job("summarize", told(plan), code, libraries, consumed(plan))
+
+
+def report_job(plan: Plan) -> Job:
+    """Write the report, which shows how the study runs on a cluster too."""
+    return Job(
+        "report",
+        told(plan) | {"slurm": plan.slurm},
+        ("report.write",),
+        ("matplotlib", "altair"),
+        {"summary": summarize_job(plan).fingerprint},
+    )
+
+
+def consumed(plan: Plan) -> dict[str, str]:
+    """Label → fingerprint of every job whose files the summary reads.
+
+    Prune loops are taken to their last step: where they end, only results can tell.
+    """
+    found = {}
+    for record in results_index(plan, lambda *_: {"finished": False}):
+        if record["kind"] == "search":
+            stage = record["stage"]
+            found[f"search {stage}"] = plan.select_job(stage).fingerprint
+        elif record["kind"] == "edits":
+            variant = record["variant"]
+            job = edits.confirm_job(plan, variant)
+            found[f"edits of {variant}"] = job.fingerprint
+        elif record["kind"] in ("variant", "pretext"):
+            at = (record["variant"], record["seed"], record["stage"])
+            for kind, job in stage_jobs(plan, *at, record["files"]):
+                label = "{} seed {} {}".format(*at)
+                found[f"{label} {kind}"] = job.fingerprint
+    return found
+
+
+def stage_jobs(
+    plan: Plan, variant: str, seed: int, stage: str, files: dict[str, str]
+) -> list[tuple[str, Job]]:
+    """The jobs that made a stage's files; its training is behind each of them."""
+    jobs = []
+    if "metrics" in files:
+        jobs.append(("evaluate", plan.evaluate_job(variant, seed, stage)))
+    if "measure" in files:
+        jobs.append(("measure", plan.measure_job(variant, seed, stage)))
+    for kind in looks.LOOKS.keys() & files.keys():
+        jobs.append((kind, looks.look_job(plan, kind, variant, seed)))
+    return jobs
+
+
+def told(plan: Plan) -> dict[str, Any]:
+    """What the report tells of the study: all of it, and what a scale reduced."""
+    study = full = signed(plan, plan.study)
+    if plan.scale != "full":
+        full = signed(plan, load_study(plan.path)[0])
+    return {
+        "study": study,
+        "scale": plan.scale,
+        "reduced": list(differences(full, study)),
+    }
+
+
+def signed(plan: Plan, study: Study) -> dict[str, Any]:
+    """The study as JSON values; what it does not say of its author, config.yaml does."""
+    values = study.model_dump(mode="json", exclude={"laptop", "smoke"})
+    own = {key: value for key, value in values["author"].items() if value}
+    values["author"] |= plan.author | own
+    return values

@@ -1,0 +1,81 @@
+"""What every stage of a prune loop begins with and ends with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from labmill import checkpoint
+from labmill.data.augment import normaliser
+from labmill.runtime import read_json
+from labmill.search.chosen import resolved_run
+from labmill.study import Run
+from labmill.training.loop import Normalisation, Outcome
+from labmill.training.train import Parts, channels_last, parts, write
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A network from its files, and the images that go with it.
+
+    run: with what a search chose laid over it; spec: model.json.
+    """
+
+    run: Run
+    data: Parts
+    scale: Normalisation
+    network: nn.Module
+    spec: dict[str, Any]
+
+    @property
+    def channels_last(self) -> bool:
+        """Whether the network wants its images so."""
+        return channels_last(self.spec["name"])
+
+
+def opened(
+    settings: Mapping[str, Any],
+    *,
+    images: Path,
+    card: Path,
+    split: Path,
+    model: Path,
+    description: Path,
+    chosen: Path | None = None,
+) -> Opened:
+    """Read a network. settings: a run's, `training` included."""
+    run = resolved_run(dict(settings), chosen)
+    return Opened(
+        run=run,
+        data=parts(run, images, split),
+        scale=normaliser(read_json(card), settings["normalisation"]),
+        network=checkpoint.load(model, description),
+        spec=read_json(description),
+    )
+
+
+def close(
+    opened: Opened,
+    network: nn.Module,
+    outcome: Outcome,
+    *,
+    model_out: Path,
+    description_out: Path,
+    history: Path,
+    provenance: Mapping[str, Any],
+) -> None:
+    """Write a network that was trained, the weights last."""
+    write(outcome, history, None)
+    parameters = sum(p.numel() for p in network.parameters())
+    facts = {"status": outcome.status, "parameters": parameters, **outcome.facts}
+    spec = {key: opened.spec[key] for key in ("name", "arguments", *checkpoint.SHAPE)}
+    checkpoint.save(
+        network,
+        {**spec, "training": facts},
+        model_out,
+        description_out,
+        provenance,
+        link=outcome.weights,
+    )
