@@ -44,7 +44,7 @@ def measure(case: Case, rounds: int, seconds: float, device: str) -> dict[str, o
     probe = Labmill(case, 16, device=device, compile="off")
     probe.images_per_second()
     rate = probe.images_per_second()
-    steps = min(2000, max(8, round(seconds * rate / case.batch)))
+    steps = min(2000, max(4, round(seconds * rate / case.batch)))
     labmill = Labmill(case, steps, device=device)
     candidates = {"bare": Bare(labmill), "labmill": labmill}
     if device == "cpu":
@@ -53,7 +53,7 @@ def measure(case: Case, rounds: int, seconds: float, device: str) -> dict[str, o
     for name, candidate in candidates.items():
         rate = candidate.images_per_second(turns[name])
         if name not in ("bare", "labmill"):
-            turns[name] = min(2000, max(8, round(seconds * rate / case.batch)))
+            turns[name] = min(2000, max(4, round(seconds * rate / case.batch)))
     found = {name: Rates([]) for name in candidates}
     for _ in range(rounds):
         for name, candidate in candidates.items():
@@ -106,7 +106,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    rounds, seconds = (3, 0.5) if options.quick else (9, 2.0)
+    rounds, seconds = (3, 0.5) if options.quick else (7, 1.2)
     devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
     results = {}
     for device in devices:

@@ -1,5 +1,7 @@
 """What every test shares: a working directory of its own and the real workflow."""
 
+import fcntl
+import os
 import shutil
 from pathlib import Path
 
@@ -16,11 +18,23 @@ def mill(tmp_path: Path) -> Mill:
 
 @pytest.fixture(scope="session")
 def finished_tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A working directory in which the tiny study has been built. Copy, don't change."""
-    made = Mill(tmp_path_factory.mktemp("finished"))
-    made.write(TINY)
-    made.build()
-    return made.directory
+    """A working directory in which the tiny study has been built. Copy, don't change.
+
+    Built once, also where several workers run the tests.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    made, ready = shared / "finished", shared / "finished.ready"
+    with (shared / "finished.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not ready.exists():
+            made.mkdir()
+            mill = Mill(made)
+            mill.write(TINY)
+            mill.build()
+            ready.touch()
+    return made
 
 
 @pytest.fixture
