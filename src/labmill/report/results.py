@@ -10,7 +10,7 @@ import pandas as pd
 
 from labmill.errors import LabmillError, suggest
 from labmill.evaluation.statistics import Mean, mean_over_seeds
-from labmill.report.read import Place
+from labmill.report.read import UNUSABLE, Place
 from labmill.runtime import read_json
 
 
@@ -105,7 +105,7 @@ class Results:
 
     @property
     def slurm(self) -> str:
-        """The cluster profile's text, where the job carries it."""
+        """How a training job is asked for on a cluster, in lines of a batch script."""
         return self.job["settings"].get("slurm", "")
 
     @cached_property
@@ -158,6 +158,11 @@ class Results:
             if record["variant"] == variant and record["stage"] == stage
         ]
 
+    def sound(self, variant: str, stage: str = "dense") -> list[dict[str, Any]]:
+        """Those of them that ended well: no mean and no count contains the others."""
+        found = self.stages(variant, stage)
+        return [record for record in found if record["status"] not in UNUSABLE]
+
     def open(self, record: dict[str, Any], file: str) -> dict[str, Any] | None:
         """A record's JSON file, or None where the run has none."""
         path = self.path(record["files"].get(file))
@@ -167,6 +172,18 @@ class Results:
         """A record's epochs (or `batches`), empty where the run has none."""
         path = self.path(record["files"].get(file))
         return pd.read_csv(path) if path else pd.DataFrame()
+
+    def epochs(self, name: str) -> pd.DataFrame:
+        """Means over the seeds of a variant's or pretext's epochs, indexed by epoch."""
+        found = [
+            history
+            for record in self.records
+            if record["variant"] == name and record["stage"] in ("dense", "pretext")
+            if len(history := self.history(record))
+        ]
+        if not found:
+            return pd.DataFrame()
+        return pd.concat(found).groupby("epoch").mean(numeric_only=True)
 
     def predictions(self, record: dict[str, Any]) -> dict[str, np.ndarray] | None:
         """A record's logits, labels and indices by part, or None."""
@@ -184,7 +201,7 @@ class Results:
         chosen = rows[
             (rows["variant"] == variant)
             & (rows["stage"] == stage)
-            & ~rows["status"].isin(["failed", "diverged"])
+            & ~rows["status"].isin(UNUSABLE)
         ]
         return pd.to_numeric(chosen[column], errors="coerce").dropna().tolist()
 
@@ -229,9 +246,11 @@ class Results:
 
     @cached_property
     def pruned(self) -> dict[str, dict[str, list[dict[str, Any]]]]:
-        """Loop → variant → prune.json of all steps and seeds, with `seed` added."""
+        """Loop → variant → prune.json of all steps and seeds that ended well, with `seed`."""
         loops: dict[str, dict[str, list[dict[str, Any]]]] = {}
         for record in self.of_kind("variant"):
+            if record["status"] in UNUSABLE:
+                continue
             if step := self.open(record, "prune"):
                 by_variant = loops.setdefault(step["loop"], {})
                 steps = by_variant.setdefault(record["variant"], [])

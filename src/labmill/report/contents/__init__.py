@@ -4,12 +4,27 @@ A template says `tables.<name>(results)`; each returns a `Table`, or None where 
 study has nothing to show.
 """
 
-from labmill.report.contents.beside import published, published_classes
+from labmill.report.contents.beside import (
+    published,
+    published_classes,
+    published_history,
+)
 from labmill.report.contents.choices import pruning, ranking
 from labmill.report.contents.cost import latency, operations
+from labmill.report.contents.curves import epochs, layers
 from labmill.report.contents.data import balance, by_class
-from labmill.report.contents.provenance import environment, evidence, fingerprints
-from labmill.report.contents.recipes import hyperparameters, settings, variants
+from labmill.report.contents.provenance import (
+    environment,
+    evidence,
+    fingerprints,
+    slurm,
+)
+from labmill.report.contents.recipes import (
+    hyperparameters,
+    networks,
+    settings,
+    variants,
+)
 from labmill.report.contents.scores import (
     classes,
     effort,
@@ -25,19 +40,24 @@ __all__ = [
     "classes",
     "effort",
     "environment",
+    "epochs",
     "evidence",
     "failures",
     "fingerprints",
     "hyperparameters",
     "latency",
+    "layers",
+    "networks",
     "openings",
     "operations",
     "pruning",
     "published",
     "published_classes",
+    "published_history",
     "ranking",
     "results",
     "seeds",
     "settings",
+    "slurm",
     "variants",
 ]

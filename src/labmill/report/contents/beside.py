@@ -73,3 +73,39 @@ def published_classes(results: Results) -> Table | None:
         "Published class-wise test accuracy beside ours.",
         "llrrr",
     )
+
+
+def published_history(results: Results) -> Table | None:
+    """What an earlier report printed epoch by epoch, beside ours."""
+    theirs = results.study["published"] or {}
+    labels = {r["variant"]: r["label"] for r in results.records}
+    rows = []
+    for name, columns in theirs.get("history", {}).items():
+        if name not in labels:
+            continue
+        ours = results.epochs(name)
+        for column, by_epoch in columns.items():
+            known = ours.get(column, {})
+            write = format_for(column)
+            for epoch, value in sorted((int(e), v) for e, v in by_epoch.items()):
+                mine = write(float(known[epoch])) if epoch in known else "–"
+                cells = [
+                    labels.get(name, name),
+                    title(column),
+                    epoch,
+                    write(value),
+                    mine,
+                ]
+                rows.append(cells)
+    if not rows or all(row[-1] == "–" for row in rows):
+        return None
+    notes = (
+        f"{labels[n]}: {text}" for n, text in theirs["notes"].items() if n in labels
+    )
+    return Table(
+        ["Network", "Figure", "Epoch", "Published", "Ours"],
+        rows,
+        f"Published figures by epoch ({theirs['source']}) beside ours, means over seeds; "
+        f"–: not run that long here. {' '.join(f'{note}.' for note in notes)}".strip(),
+        "llrrr",
+    )
