@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from labmill.closing import summarize_job
 from labmill.evaluation.metrics import score
 from labmill.fingerprint import digest
 from labmill.index import point_runs, results_index
@@ -136,7 +137,7 @@ def make_results(
                 key: None if key == "predictions" else path
                 for key, path in record["files"].items()
             }
-    return stamped(plan.summarize_job()), index
+    return stamped(summarize_job(plan)), index
 
 
 def stamped(job: Job) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from labmill.measure import formulas
 from labmill.measure.operations_table import Quantities
+from labmill.report.contents.cost import measured
 from labmill.report.results import Results
 from labmill.report.tables import Table
 from labmill.report.text import Markdown, count
@@ -44,14 +45,6 @@ def twins(results: Results) -> tuple[str, str] | None:
                 side.setdefault(key, variant)
     shared = [key for key in plain if key in separable]
     return (plain[shared[0]], separable[shared[0]]) if shared else None
-
-
-def measured(results: Results, variant: str) -> dict[str, Any] | None:
-    """measure.json of a variant's first measured network."""
-    for record in results.stages(variant):
-        if found := results.open(record, "measure"):
-            return found
-    return None
 
 
 def layers(results: Results) -> Table | None:

@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from labmill import closing
 from labmill.errors import LabmillError
 from labmill.plan import Plan
 from labmill.report.read import Place
@@ -91,8 +92,10 @@ def planned(root: Path, index: Mapping[str, Any]) -> Plan:
     )
     if path is None:
         raise LabmillError(f"studies/{name}: the study file is no longer there")
-    plan = Plan(path.resolve(), index["scale"])
-    if plan.summarize_job().settings != index["provenance"]["settings"]:
+    settings = index["provenance"]["settings"]
+    author = settings["study"]["author"]
+    plan = Plan(path.resolve(), index["scale"], author=author)
+    if closing.told(plan) != settings:
         raise LabmillError(
             f"studies/{name}: it has changed since {index['results']} was made; "
             "build the study again, then its capsule"
@@ -135,7 +138,8 @@ def jobs_of(plan: Plan, index: Mapping[str, Any]) -> dict[str, Any]:
             jobs[f"measure {name}"] = plan.measure_job(*at)
     for stage in index["searches"]:
         jobs[f"select {stage}"] = plan.select_job(stage)
-    jobs |= {"summarize": plan.summarize_job(), "report": plan.report_job()}
+    jobs["summarize"] = closing.summarize_job(plan)
+    jobs["report"] = closing.report_job(plan)
     return {
         name: job.record | {"fingerprint": job.fingerprint}
         for name, job in jobs.items()

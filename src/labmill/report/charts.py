@@ -9,7 +9,6 @@ import altair as alt
 
 from labmill.report import style
 from labmill.report.results import Results
-from labmill.report.text import ordered, setting, title
 
 alt.data_transformers.disable_max_rows()
 HEIGHT = 300
@@ -151,7 +150,7 @@ def cost(results: Results, costs: dict[str, str]) -> Any | None:
             x=alt.X(
                 "macs:Q",
                 title="Multiply–adds per image",
-                scale=alt.Scale(type="log"),
+                scale=alt.Scale(type="log", nice=False, padding=24),
                 axis=axis,
             ),
             y=alt.Y(
@@ -171,137 +170,3 @@ def cost(results: Results, costs: dict[str, str]) -> Any | None:
         .add_params(chosen)
     )
     return finished(chart)
-
-
-def points(results: Results) -> tuple[list[dict[str, Any]], list[str]]:
-    """Points of the first search as rows with settings `p0`, `p1`, …, and their names."""
-    chosen = next(iter(results.searches.values()))
-    ranked = [p for p in chosen["ranking"] if p["validation_accuracy"] is not None]
-    keys = list(ranked[0]["settings"]) if ranked else []
-    rows = [
-        {f"p{i}": setting(point["settings"][key]) for i, key in enumerate(keys)}
-        | {
-            "rank": rank,
-            "value": round(point["validation_accuracy"], 5),
-            "operations": point["operations"],
-            "seconds": point["seconds"],
-            "parameters": point["parameters"],
-        }
-        for rank, point in enumerate(ranked, 1)
-    ]
-    return rows, [key.split(".", 1)[1].replace("_", " ") for key in keys]
-
-
-def tips(names: list[str]) -> list[alt.Tooltip]:
-    """What pointing at a search point tells."""
-    return [
-        alt.Tooltip("rank:Q", title="Rank"),
-        *(alt.Tooltip(f"p{i}:N", title=name) for i, name in enumerate(names)),
-        alt.Tooltip("value:Q", title="Validation accuracy", format=".2%"),
-        alt.Tooltip("seconds:Q", title="Seconds", format=".3~r"),
-        alt.Tooltip("operations:Q", title="Training operations", format=".3~s"),
-        alt.Tooltip("parameters:Q", title="Parameters", format=","),
-    ]
-
-
-def search(results: Results) -> Any | None:
-    """Accuracy against training operations, coloured by the chosen hyperparameter."""
-    rows, names = points(results)
-    if not rows:
-        return None
-    fields = [f"p{i}" for i in range(len(names))]
-    menu = alt.binding_select(options=fields, labels=names, name="Colour by ")
-    by = alt.param(name="by", value=fields[0], bind=menu)
-    chosen = alt.selection_point(
-        name="picked", fields=["group"], bind="legend", toggle="true"
-    )
-    cost = "operations" if any(row["operations"] for row in rows) else "seconds"
-    chart = (
-        alt.Chart(alt.Data(values=rows), width="container", height=HEIGHT)
-        .transform_calculate(group="datum[by]")
-        .mark_point(filled=True, size=70)
-        .encode(
-            x=alt.X(
-                f"{cost}:Q",
-                title=title("train_operations" if cost == "operations" else cost),
-                scale=alt.Scale(type="log"),
-                axis=alt.Axis(format=".2~s", grid=False),
-            ),
-            y=alt.Y(
-                "value:Q",
-                title="Validation accuracy",
-                scale=alt.Scale(zero=False, padding=10),
-                axis=alt.Axis(format=".1%"),
-            ),
-            color=alt.Color(
-                "group:N",
-                scale=alt.Scale(range=list(style.PALETTE)),
-                legend=alt.Legend(orient="top", title=None),
-            ),
-            opacity=alt.condition(chosen, alt.value(0.9), alt.value(0.1)),
-            tooltip=tips(names),
-        )
-        .add_params(by, chosen)
-    )
-    return finished(chart)
-
-
-def parallel(results: Results) -> Any | None:
-    """Parallel coordinates; pointing at a line tells its settings."""
-    rows, names = points(results)
-    if len(rows) < 2 or len(names) < 2:
-        return None
-    lowest = min(row["value"] for row in rows)
-    span = (max(row["value"] for row in rows) - lowest) or 1.0
-    lines, labels = [], []
-    axes = [*names, "validation accuracy"]
-    for i in range(len(names)):
-        values = ordered({row[f"p{i}"] for row in rows})
-        heights = {v: n / max(1, len(values) - 1) for n, v in enumerate(values)}
-        labels += [{"axis": i, "height": heights[v], "text": v} for v in values]
-        lines += [{**row, "axis": i, "height": heights[row[f"p{i}"]]} for row in rows]
-    lines += [
-        {**row, "axis": len(names), "height": (row["value"] - lowest) / span}
-        for row in rows
-    ]
-    over = alt.selection_point(
-        name="over", fields=["rank"], on="pointerover", empty=False
-    )
-    words = " : ".join(
-        f"datum.value == {i} ? '{escaped(n)}'" for i, n in enumerate(axes)
-    )
-    axis = alt.Axis(
-        values=list(range(len(axes))), labelExpr=f"{words} : ''", title=None, grid=True
-    )
-    base = alt.Chart(alt.Data(values=lines), width="container", height=HEIGHT)
-    drawn = (
-        base.mark_line(strokeWidth=2)
-        .encode(
-            x=alt.X(
-                "axis:Q", axis=axis, scale=alt.Scale(domain=[-0.1, len(axes) - 0.8])
-            ),
-            y=alt.Y("height:Q", axis=None),
-            detail="rank:N",
-            color=alt.Color(
-                "value:Q",
-                title="Validation accuracy",
-                scale=alt.Scale(scheme="viridis"),
-                legend=alt.Legend(orient="top", format=".1%", gradientLength=180),
-            ),
-            opacity=alt.condition(over, alt.value(1), alt.value(0.45)),
-            strokeWidth=alt.condition(over, alt.value(4), alt.value(1.6)),
-            tooltip=tips(names),
-        )
-        .add_params(over)
-    )
-    text = (
-        alt.Chart(alt.Data(values=labels))
-        .mark_text(align="left", dx=5, fontSize=11)
-        .encode(x="axis:Q", y=alt.Y("height:Q", axis=None), text="text:N")
-    )
-    return finished(drawn + text)
-
-
-def escaped(name: str) -> str:
-    """A string inside a Vega expression: only letters, digits and spaces."""
-    return "".join(c if c.isalnum() else " " for c in name)

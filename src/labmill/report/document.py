@@ -78,7 +78,7 @@ class Document:
             "profiles": profiles,
             "figure": self.figure,
             "table": self.table,
-            "ref": lambda name: Markdown(f"\ue000{name}\ue001"),
+            "ref": self.ref,
             "md": Markdown,
             "claims": self.claims,
             "headlines": self.headlines,
@@ -96,7 +96,7 @@ class Document:
         head = self.templates.get_template("report.md.j2").render()
         parts = [head, *(self.section(name) for name in self.order())]
         text = "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
-        text = REFERENCE.sub(lambda found: self.numbers.get(found[1], "–"), text)
+        text = REFERENCE.sub(lambda found: self.numbers[found[1]], text)
         return re.sub(r"\n{3,}", "\n\n", text)
 
     def order(self) -> list[str]:
@@ -158,7 +158,7 @@ class Document:
         blocks = []
         for drawing in drawings:
             self.figures += 1
-            self.numbers.setdefault(f"fig-{name}", f"Figure {self.figures}")
+            self.number("fig", name, f"Figure {self.figures}", drawing.name)
             self.drawings[drawing.name] = drawing
             alt = re.sub(r'[\\"]', "'", drawing.alt)
             blocks.append(
@@ -174,11 +174,19 @@ class Document:
         blocks = []
         for part in table.split():
             self.tables += 1
-            self.numbers.setdefault(f"tbl-{name}", f"Table {self.tables}")
+            self.number("tbl", name, f"Table {self.tables}", str(self.tables))
             anchor = f" {{#tbl-{self.tables}}}"
             caption = f": **Table {self.tables}.** {escape(part.caption)}{anchor}"
             blocks.append(f"{part.markdown()}\n\n{caption}")
         return Markdown("\n\n".join(blocks))
+
+    def number(self, kind: str, name: str, words: str, anchor: str) -> None:
+        """Remember what a reference to a figure or table says and leads to: its first part."""
+        self.numbers.setdefault(f"{kind}-{name}", f"[{words}](#{kind}-{anchor})")
+
+    def ref(self, name: str) -> Markdown:
+        """A reference to `fig-<figure>` or `tbl-<table>`, which may stand further down."""
+        return Markdown(f"\ue000{name}\ue001")
 
     def wanted(self) -> Iterable[str]:
         """The figures that the study asks for by name and that are not drawn yet."""

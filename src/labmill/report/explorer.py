@@ -26,9 +26,9 @@ class Shown:
 
 def shown(results: Results) -> Shown | None:
     """The predictions of the best variant's first seed that has any."""
-    for record in results.stages(results.best) if results.best else ():
+    for record in results.sound(results.best) if results.best else ():
         found = results.predictions(record)
-        if found is not None and record["status"] != "diverged":
+        if found is not None:
             logits = found["test_logits"].astype(float)
             powers = np.exp(logits - logits.max(axis=1, keepdims=True))
             return Shown(

@@ -14,13 +14,14 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from labmill.closing import told
 from labmill.errors import LabmillError
 from labmill.loading import validate
 from labmill.plan import Plan
 from labmill.reading import Source
 from labmill.report.capsule import unpack
 from labmill.report.claims.words import escape
-from labmill.report.read import Place
+from labmill.report.read import UNUSABLE, Place, flat
 from labmill.report.verify import sealed, verify
 from labmill.runtime import read_json
 from labmill.study import Count, Name, Section
@@ -144,7 +145,7 @@ def finished(index: Mapping[str, Any]) -> dict[str, list[int]]:
     for run in index["runs"]:
         if run["kind"] == "variant" and run["stage"] == "dense":
             seeds = found.setdefault(run["variant"], [])
-            if run["status"] not in ("failed", "diverged"):
+            if run["status"] not in UNUSABLE:
                 seeds.append(run["seed"])
     return found
 
@@ -186,8 +187,8 @@ def openings_check(spec: Assignment, index: Mapping[str, Any], place: Place) -> 
 
 def from_base(base: Path, scale: str, study: Mapping[str, Any]) -> list[str]:
     """The settings in which a study differs from the base study, as `key: old → new`."""
-    handed_out = leaves(Plan(base, scale).summarize_job().settings["study"])
-    handed_in = leaves(study)
+    handed_out = flat("", told(Plan(base, scale))["study"])
+    handed_in = flat("", study)
     keys = dict.fromkeys([*handed_out, *handed_in])
     absent = "absent"
     return [
@@ -195,17 +196,6 @@ def from_base(base: Path, scale: str, study: Mapping[str, Any]) -> list[str]:
         for key in keys
         if handed_out.get(key, absent) != handed_in.get(key, absent)
     ]
-
-
-def leaves(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as dotted keys; lists are leaves."""
-    if not isinstance(value, Mapping) or not value:
-        return {prefix: value}
-    return {
-        key: leaf
-        for name, inner in value.items()
-        for key, leaf in leaves(inner, f"{prefix}.{name}" if prefix else name).items()
-    }
 
 
 def allowed(difference: str, keys: Sequence[str]) -> bool:

@@ -4,7 +4,7 @@ import csv
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,9 @@ IDENTITY = ("variant", "label", "kind", "seed", "stage", "status", "reason", "mo
 # Without one of these, a stage has no result. A capsule leaves the weights out.
 NEEDED = ("description", "history", "prune", "metrics", "predictions")
 TIME = re.compile(r"^\d\d:\d\d:\d\d ")
+
+# What became of a run that says nothing about its recipe: in no mean, count or test.
+UNUSABLE = ("failed", "diverged")
 
 # metrics.json's content for a record; `verify` gives one that recomputes it.
 Scores = Callable[[Mapping[str, Any]], dict[str, Any]]
@@ -70,7 +73,16 @@ class Row:
     @property
     def usable(self) -> bool:
         """Whether the run came to an end that says something about its recipe."""
-        return self.cells["status"] not in ("failed", "diverged")
+        return self.cells["status"] not in UNUSABLE
+
+
+def made_by_all(steps: Mapping[int, Sized]) -> list[int]:
+    """The steps of a prune loop that every seed has made: only they have a mean.
+
+    steps: step → one entry per usable run that made it.
+    """
+    seeds = max(map(len, steps.values()), default=0)
+    return [step for step, runs in steps.items() if len(runs) == seeds]
 
 
 def place_of(index: Iterable[Mapping[str, Any]], folder: Path) -> Place:
@@ -257,12 +269,12 @@ def add_measure(row: Row, measure: Mapping[str, Any]) -> None:
 
 
 def flat(prefix: str, value: Any) -> dict[str, Any]:
-    """Nested mappings as dotted keys."""
+    """Nested mappings as dotted keys below `prefix`; lists are leaves."""
     if isinstance(value, Mapping) and value:
         return {
             key: leaf
             for name, inner in value.items()
-            for key, leaf in flat(f"{prefix}.{name}", inner).items()
+            for key, leaf in flat(f"{prefix}.{name}" if prefix else name, inner).items()
         }
     return {prefix: value}
 

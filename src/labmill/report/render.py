@@ -227,7 +227,7 @@ def to_pdf(
                 root / "report.typ",
                 root=root,
                 ignore_system_fonts=True,
-                timestamp=datetime.fromisoformat(date).timestamp().__int__(),
+                timestamp=int(datetime.fromisoformat(f"{date}T00:00Z").timestamp()),
             )
         except typst.TypstError as error:
             raise LabmillError(f"typst: {error}") from error

@@ -20,7 +20,7 @@ from scipy import stats
 from labmill.errors import LabmillError, suggest
 from labmill.evaluation.statistics import wilson
 from labmill.report.capsule import sha256, unpack
-from labmill.report.read import Place
+from labmill.report.read import UNUSABLE, Place
 from labmill.report.verify import verify
 from labmill.runtime import read_json
 
@@ -174,7 +174,7 @@ def expected(
         for record in index["runs"]
         if (record["variant"], record["stage"]) == (variant, stage)
         and record["files"].get("predictions")
-        and record["status"] not in ("failed", "diverged")
+        and record["status"] not in UNUSABLE
     ]
     values = []
     for path in known:

@@ -58,7 +58,7 @@ def duration(value: float | None) -> str:
     if missing(value):
         return "–"
     if value < 60:
-        return f"{value:.3g}{NBSP}s"
+        return f"{words.significant(value)}{NBSP}s"
     if value < 3600:
         return f"{int(value // 60)}{NBSP}min {round(value % 60)}{NBSP}s"
     return f"{int(value // 3600)}{NBSP}h {round(value % 3600 / 60)}{NBSP}min"
@@ -69,6 +69,11 @@ def decimal(value: float | None) -> str:
     if missing(value):
         return "–"
     return f"{value:.3g}".replace("e-0", "e-").replace("-", "−")
+
+
+def milliseconds(value: float | None) -> str:
+    """A time of a call in three figures, without its unit: `0.220`."""
+    return "–" if missing(value) else words.significant(value)
 
 
 def missing(value: Any) -> bool:
@@ -83,7 +88,7 @@ def format_for(column: str) -> Any:
     if column.endswith("seconds"):
         return duration
     if "_ms" in column:
-        return lambda v: "–" if missing(v) else f"{v:.3g}{NBSP}ms"
+        return lambda v: "–" if missing(v) else f"{milliseconds(v)}{NBSP}ms"
     if column in ("parameters", "epochs") or column.endswith("_bytes"):
         return count
     if column in ("macs", "operations", "train_operations"):

@@ -63,6 +63,10 @@ end
 
 -- Typst knows no classes: a block of a known kind becomes a call of its function.
 local function division(div)
+  -- A page has its contents beside the text, paper after the title.
+  if div.classes:includes("contents") and #div.content == 0 then
+    return FORMAT == "typst" and pandoc.RawBlock("typst", "#contents") or {}
+  end
   if FORMAT == "typst" then
     for _, class in ipairs(div.classes) do
       if class == "screen" then return {} end

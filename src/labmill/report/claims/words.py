@@ -9,6 +9,8 @@ SPACE = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
 # An underscore inside a word is no markup; elsewhere it is.
 SPECIAL = re.compile(r"([\\`*{}\[\]<>#|~^$@&]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
+# All white space but the one that holds a number and its unit together.
+BLANK = re.compile(rf"[^\S{SPACE}]+")
 COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
@@ -46,7 +48,7 @@ def metric(column: str) -> Metric:
 
 def escape(text: object) -> str:
     """Any text as Markdown that shows it, on one line, and does nothing else."""
-    return SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
+    return SPECIAL.sub(r"\\\1", BLANK.sub(" ", str(text)).strip())
 
 
 def named(name: object) -> str:

@@ -3,14 +3,17 @@
 import numpy as np
 import pandas as pd
 
+from labmill.report.read import made_by_all
 from labmill.report.results import Results
 from labmill.report.tables import Table
 from labmill.report.text import count, duration, percent, points, setting, short
 
 
 def pruning(results: Results, loop: str, variant: str) -> Table:
-    """The triple of each step, and what is left: means over seeds."""
+    """The triple of each step that all seeds made, and what is left: their means."""
     steps = pd.DataFrame(results.pruned[loop][variant])
+    kept = made_by_all({step: rows for step, rows in steps.groupby("step")})
+    steps = steps[steps["step"].isin(kept)]
     numbers = ["before", "after_pruning", "finetuned", "parameters", "macs"]
     means = steps.groupby("step")[numbers].mean()
     dense = steps["dense_macs"].iloc[0] if "dense_macs" in steps else np.nan

@@ -5,30 +5,28 @@ from typing import Any
 
 from labmill.report.results import Results
 from labmill.report.tables import Table
-from labmill.report.text import count, short
+from labmill.report.text import count, milliseconds, short
 
 
 def latency(results: Results) -> Table | None:
     """Parameters, operations, memory and latency of the networks."""
-    rows, batches = [], []
-    for variant, label in results.variants.items():
-        for record in results.stages(variant):
-            if measured := results.open(record, "measure"):
-                batches = [t["batch"] for t in measured["latency"]]
-                rows.append(
-                    [
-                        label,
-                        count(measured["parameters"]),
-                        short(measured["macs"]),
-                        *(
-                            f"{t['median_ms']:.3g} ({t['q1_ms']:.3g} to {t['q3_ms']:.3g})"
-                            for t in measured["latency"]
-                        ),
-                    ]
-                )
-                break
-    if not rows:
+    found = {
+        label: measure
+        for variant, label in results.variants.items()
+        if (measure := measured(results, variant))
+    }
+    if not found:
         return None
+    rows = [
+        [
+            label,
+            count(measure["parameters"]),
+            short(measure["macs"]),
+            *map(timing, measure["latency"]),
+        ]
+        for label, measure in found.items()
+    ]
+    batches = [call["batch"] for call in next(iter(found.values()))["latency"]]
     return Table(
         [
             "Variant",
@@ -41,36 +39,45 @@ def latency(results: Results) -> Table | None:
     )
 
 
+def measured(results: Results, variant: str) -> dict[str, Any] | None:
+    """measure.json of a variant's first run that has one."""
+    for record in results.sound(variant):
+        if found := results.open(record, "measure"):
+            return found
+    return None
+
+
+def timing(call: dict[str, Any]) -> str:
+    """Median and quartiles of a call's time."""
+    median, low, high = (milliseconds(call[f"{k}_ms"]) for k in ("median", "q1", "q3"))
+    return f"{median} ({low} to {high})"
+
+
 def operations(results: Results) -> Iterable[Table]:
     """Operations layer by layer, where the study asks for them."""
     if not results.study["measure"]["count_table"]:
         return
     for variant, label in results.variants.items():
-        for record in results.stages(variant):
-            if measured := results.open(record, "measure"):
-                layers = measured["operations"]["layers"]
-                known = list(dict.fromkeys(key for layer in layers for key in layer))
-                keys = [k for k in known if k not in ("name", "kind")]
-                keys = [k for k in keys if all(is_number(y.get(k)) for y in layers)]
-                rows = [
-                    [y["name"], y["kind"], *(count(y[key]) for key in keys)]
-                    for y in [*layers]
-                ]
-                total = measured["operations"]["total"]
-                rows.append(
-                    [
-                        "total",
-                        "",
-                        *(count(total[k]) if k in total else "–" for k in keys),
-                    ]
-                )
-                yield Table(
-                    ["Layer", "Kind", *(key.replace("_", " ") for key in keys)],
-                    rows,
-                    f"Operations of {label}, layer by layer, for one image.",
-                    "ll" + "r" * len(keys),
-                )
-                break
+        if found := measured(results, variant):
+            yield operations_of(found["operations"], label)
+
+
+def operations_of(counted: dict[str, Any], label: str) -> Table:
+    """One network's layers and their total."""
+    layers, total = counted["layers"], counted["total"]
+    known = dict.fromkeys(key for layer in layers for key in layer)
+    keys = [key for key in known if all(is_number(y.get(key)) for y in layers)]
+    rows = [
+        [layer["name"], layer["kind"], *(count(layer[key]) for key in keys)]
+        for layer in layers
+    ]
+    rows.append(["total", "", *(count(total[k]) if k in total else "–" for k in keys)])
+    return Table(
+        ["Layer", "Kind", *(key.replace("_", " ") for key in keys)],
+        rows,
+        f"Operations of {label}, layer by layer, for one image.",
+        "ll" + "r" * len(keys),
+    )
 
 
 def is_number(value: Any) -> bool:

@@ -1,12 +1,21 @@
 """What stands behind the numbers: tests, machine, code."""
 
+from collections import Counter
 from typing import Any
 
 import pandas as pd
 
 from labmill.report.results import Results
 from labmill.report.tables import Table
-from labmill.report.text import decimal, missing, setting
+from labmill.report.text import (
+    NBSP,
+    decimal,
+    format_for,
+    missing,
+    percent,
+    points,
+    setting,
+)
 
 
 def environment(results: Results) -> Table | None:
@@ -27,6 +36,33 @@ def environment(results: Results) -> Table | None:
             ]
             return Table(["What", "Value"], rows, "Environment of the runs.", "ll")
     return None
+
+
+def slurm(results: Results) -> Table | None:
+    """What SLURM gave the jobs behind the numbers; None where none ran there."""
+    counts: Counter[tuple[str, ...]] = Counter()
+    keys = ("partition", "cpus", "memory_mb", "gpus", "account", "qos")
+    for record in results.records:
+        for file, kind in JOBS.items():
+            found = results.open(record, file)
+            if found and (given := found["provenance"].get("slurm")):
+                counts[kind, *(given.get(key, "–") for key in keys)] += 1
+    if not counts:
+        return None
+    return Table(
+        ["Jobs", "Partition", "CPUs", "Memory (MB)", "GPUs", "Account", "QOS", "n"],
+        [[*given, n] for given, n in counts.items()],
+        "What SLURM gave the jobs behind these numbers.",
+        "llrrrllr",
+    )
+
+
+# A stage's file → the kind of job that wrote it.
+JOBS = {
+    "description": "training",
+    "metrics": "evaluation",
+    "measure": "measurement",
+}
 
 
 def fingerprints(results: Results) -> Table:
@@ -92,11 +128,20 @@ def probability(p: float | None) -> str:
 
 
 def estimate(claim: dict[str, Any]) -> str:
-    """A claim's estimate and interval, in its own unit."""
+    """A claim's estimate and interval: points where it is of shares, else its unit."""
     if claim["estimate"] is None:
         return "–"
-    if not claim["interval"]:
-        return decimal(claim["estimate"])
+    shares = all(map(is_share, claim["inputs"]))
+    write, unit = (points, f"{NBSP}points") if shares else (decimal, "")
     # Differences of means are sums of rounding errors where they are zero.
-    ends = [decimal(round(x, 12)) for x in (claim["estimate"], *claim["interval"])]
-    return "{} ({} to {})".format(*ends)
+    known = [claim["estimate"], *(claim["interval"] or ())]
+    ends = [write(round(value, 12)) for value in known]
+    text = "{} ({} to {})".format(*ends) if claim["interval"] else ends[0]
+    return text + unit
+
+
+def is_share(source: dict[str, str]) -> bool:
+    """Whether a claim's input is an accuracy or the like, or predictions."""
+    parts = source["field"].split(".")
+    shares = any(format_for(part) is percent for part in parts)
+    return shares or "class_accuracy" in parts or "test_logits" in parts

@@ -2,75 +2,127 @@
 
 from typing import Any
 
+from labmill.report.read import flat
 from labmill.report.results import Results
 from labmill.report.tables import Table
 from labmill.report.text import setting
 
 # Facts of the data, not settings.
 GIVEN = ("num_classes", "in_channels", "image_size")
+# Settings that do nothing unless another one has one of these values.
+NEEDS = {
+    "momentum": ("optimizer", ("sgd", "muon")),
+    "nesterov": ("optimizer", ("sgd",)),
+    "betas": ("optimizer", ("adam", "adamw", "muon")),
+    "schedule.final": ("schedule.kind", ("cosine", "one_cycle")),
+    "schedule.gamma": ("schedule.kind", ("step",)),
+    "schedule.step_epochs": ("schedule.kind", ("step",)),
+}
+OFF = (None, False, 0, [])
+
+Recipes = dict[str, dict[str, Any]]
 
 
-def settings_of(results: Results) -> dict[str, dict[str, Any]]:
-    """Variant → dotted setting → value, as its first run recorded them."""
+def recipes(results: Results) -> Recipes:
+    """Variant → dotted setting → value, as its first run recorded them.
+
+    Without settings that have no effect beside the others.
+    """
     found = {}
     for variant, label in results.variants.items():
         for record in results.stages(variant):
             description = results.open(record, "description")
             if description:
                 recipe = description["provenance"]["settings"].get("training", {})
-                found[label] = {
+                settings = {
                     "model": description["name"],
                     **flat("", description["arguments"]),
                     **flat("", recipe),
+                }
+                found[label] = {
+                    key: value
+                    for key, value in settings.items()
+                    if key not in GIVEN and effective(key, settings)
                 }
                 break
     return found
 
 
-def flat(prefix: str, value: Any) -> dict[str, Any]:
-    """Nested mappings as dotted keys."""
-    if isinstance(value, dict) and value:
-        return {
-            key: leaf
-            for name, inner in value.items()
-            for key, leaf in flat(f"{prefix}.{name}" if prefix else name, inner).items()
-        }
-    return {prefix: value}
+def effective(key: str, settings: dict[str, Any]) -> bool:
+    """Whether a setting does anything beside the others."""
+    other, values = NEEDS.get(key, ("", ()))
+    return not other or settings.get(other) in values
 
 
-def differing(by_variant: dict[str, dict[str, Any]]) -> list[str]:
-    """The settings that are not the same for all."""
-    keys = dict.fromkeys(key for known in by_variant.values() for key in known)
+def differing(known: Recipes) -> list[str]:
+    """The settings that are not the same for all variants that have them."""
+    keys = dict.fromkeys(key for settings in known.values() for key in settings)
     return [
         key
         for key in keys
-        if len({setting(known.get(key)) for known in by_variant.values()}) > 1
+        if len({setting(s[key]) for s in known.values() if key in s}) > 1
     ]
+
+
+def shared(known: Recipes) -> dict[str, Any]:
+    """The settings that all variants have, with the same value."""
+    varied = differing(known)
+    first = next(iter(known.values()), {})
+    return {
+        key: value
+        for key, value in first.items()
+        if key not in varied and all(key in settings for settings in known.values())
+    }
 
 
 def variants(results: Results) -> Table | None:
     """What differs between the variants."""
-    by_variant = settings_of(results)
-    keys = differing(by_variant)
+    known = recipes(results)
+    keys = differing(known)
     if not keys:
         return None
     rows = [
-        [label, *(setting(known.get(key)) for key in keys)]
-        for label, known in by_variant.items()
+        [label, *(setting(settings.get(key)) for key in keys)]
+        for label, settings in known.items()
     ]
     return Table(
-        ["Variant", *(key.replace("_", " ") for key in keys)],
+        ["Variant", *map(words, keys)],
         rows,
-        "What differs between the variants; a dash: the network has no such setting.",
+        "What differs between the variants; a dash: it has no such setting.",
         "l" * (len(keys) + 1),
     )
 
 
+def networks(results: Results) -> Table | None:
+    """What only some variants have, the same for all of them: a kind of network's own."""
+    known = recipes(results)
+    done = {*differing(known), *shared(known)}
+    rows = [
+        [model, words(key), setting(value)]
+        for model, settings in firsts(known).items()
+        for key, value in settings.items()
+        if key not in done and value not in OFF
+    ]
+    caption = (
+        "Settings that only one kind of network has; those switched off are left out."
+    )
+    return Table(["Network", "Setting", "Value"], rows, caption, "lll")
+
+
+def firsts(known: Recipes) -> Recipes:
+    """Network → the settings of its first variant."""
+    found: Recipes = {}
+    for settings in known.values():
+        found.setdefault(settings["model"], settings)
+    return found
+
+
 def hyperparameters(results: Results) -> Table | None:
     """What all variants share, without what is switched off."""
-    shared = shared_settings(results)
     rows = [
-        [key, setting(v)] for key, v in shared.items() if v not in (None, False, 0, [])
+        [words(key), setting(value)]
+        for key, value in shared(recipes(results)).items()
+        if value not in OFF
     ]
     caption = (
         "Settings that all variants share; those switched off are in the appendix."
@@ -80,13 +132,12 @@ def hyperparameters(results: Results) -> Table | None:
 
 def settings(results: Results) -> Table | None:
     """Every setting that all variants share."""
-    rows = [[key, setting(value)] for key, value in shared_settings(results).items()]
+    rows = [
+        [words(key), setting(value)] for key, value in shared(recipes(results)).items()
+    ]
     return Table(["Setting", "Value"], rows, "All settings that variants share.", "ll")
 
 
-def shared_settings(results: Results) -> dict[str, Any]:
-    """Setting in words → value, the same for all variants."""
-    by_variant = settings_of(results)
-    varied = {*differing(by_variant), *GIVEN}
-    first = next(iter(by_variant.values()), {})
-    return {k.replace("_", " "): v for k, v in first.items() if k not in varied}
+def words(key: str) -> str:
+    """A dotted setting as a reader sees it."""
+    return key.replace(".", ": ").replace("_", " ")

@@ -1,6 +1,7 @@
 """Scores: every variant, class, seed and lost run, and what they cost."""
 
 from labmill.evaluation.statistics import Mean
+from labmill.report.read import UNUSABLE
 from labmill.report.results import Results
 from labmill.report.tables import Table
 from labmill.report.text import format_for, missing, percent, title
@@ -126,9 +127,7 @@ def seeds(results: Results) -> Table:
 def failures(results: Results) -> Table | None:
     """Runs that diverged or left no files, with the reason."""
     table = results.table
-    lost = table[
-        table["status"].isin(["failed", "diverged"]) & (table["kind"] != "point")
-    ]
+    lost = table[table["status"].isin(UNUSABLE) & (table["kind"] != "point")]
     if lost.empty:
         return None
     rows = [

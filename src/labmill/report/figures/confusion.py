@@ -40,7 +40,7 @@ def matrix(results: Results, variant: str) -> np.ndarray | None:
     """Counts, true × predicted, summed over a variant's seeds."""
     found = [
         np.array(metrics["parts"]["test"]["confusion"])
-        for record in results.stages(variant)
+        for record in results.sound(variant)
         if (metrics := results.open(record, "metrics"))
     ]
     return np.sum(found, axis=0) if found else None

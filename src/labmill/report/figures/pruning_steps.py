@@ -4,11 +4,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from labmill.report import style
+from labmill.report.read import made_by_all
 from labmill.report.results import Results
 
 CAPTION = (
     "Validation accuracy at each prune step: before, directly after removing units, and "
-    "after fine-tuning. Thin lines are single seeds, thick ones their mean."
+    "after fine-tuning. Thin lines are single seeds, thick ones their mean as far as all go."
 )
 ALT = "Line charts, one panel per prune loop and variant: three lines over the steps."
 LINES = {
@@ -43,7 +44,8 @@ def draw(results: Results) -> Figure | None:
                     alpha=0.5,
                     color=look["color"],
                 )
-            mean = 100 * steps.groupby("step")[column].mean()
+            kept = made_by_all({step: rows for step, rows in steps.groupby("step")})
+            mean = 100 * steps.groupby("step")[column].mean()[kept]
             axes.plot(mean.index, mean, ms=4, **look)
         axes.set_title(style.shorten(f"{results.label(variant)}, {loop}", 40))
         axes.set_xlabel("Step")

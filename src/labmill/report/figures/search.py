@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from labmill.report import charts, style
+from labmill.report import search_charts, style
 from labmill.report.figures.cost import logarithmic
 from labmill.report.results import Results
 from labmill.report.text import ordered, setting
@@ -22,10 +22,15 @@ ALT = (
 )
 
 
-def draw(results: Results) -> list[Figure] | None:
+def draw(results: Results) -> dict[str, Figure]:
     """A figure per search, a panel per hyperparameter."""
-    drawn = [one for chosen in results.searches.values() if (one := scatter(chosen))]
-    return drawn or None
+    return {name: scatter(chosen) for name, chosen in shown(results).items()}
+
+
+def shown(results: Results) -> dict[str, dict[str, Any]]:
+    """The searches with a point that ended with an accuracy, by name."""
+    searches = results.searches.items()
+    return {f"search {name}": one for name, one in searches if points_of(one)}
 
 
 def points_of(chosen: dict[str, Any]) -> list[dict[str, Any]]:
@@ -38,11 +43,9 @@ def cost_of(points: list[dict[str, Any]]) -> str:
     return "operations" if any(p["operations"] for p in points) else "seconds"
 
 
-def scatter(chosen: dict[str, Any]) -> Figure | None:
+def scatter(chosen: dict[str, Any]) -> Figure:
     """One search."""
     points = points_of(chosen)
-    if not points:
-        return None
     keys, cost = list(points[0]["settings"]), cost_of(points)
     columns = 2 if len(keys) > 1 else 1
     drawn, panels = style.grid(len(keys), columns=columns, height=2.5, sharey=True)
@@ -85,6 +88,7 @@ def scatter(chosen: dict[str, Any]) -> Figure | None:
     return drawn
 
 
-def chart(results: Results) -> object:
-    """Scatter with a menu that chooses the hyperparameter which colours it."""
-    return charts.search(results)
+def chart(results: Results) -> dict[str, object]:
+    """Scatters with a menu that chooses the hyperparameter which colours them."""
+    found = shown(results).items()
+    return {name: search_charts.scatter(chosen) for name, chosen in found}

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from labmill.evaluation.statistics import mean_over_seeds
 from labmill.report import style
-from labmill.report.figures.search import points_of
+from labmill.report.figures.search import points_of, shown
 from labmill.report.results import Results
 from labmill.report.text import ordered, setting
 
@@ -18,17 +18,14 @@ CAPTION = (
 ALT = "Dot charts, one panel per hyperparameter: mean accuracy per value with interval."
 
 
-def draw(results: Results) -> list[Figure] | None:
+def draw(results: Results) -> dict[str, Figure]:
     """A figure per search."""
-    drawn = [one for chosen in results.searches.values() if (one := effects(chosen))]
-    return drawn or None
+    return {name: effects(chosen) for name, chosen in shown(results).items()}
 
 
-def effects(chosen: dict[str, Any]) -> Figure | None:
+def effects(chosen: dict[str, Any]) -> Figure:
     """One search: a panel per hyperparameter, one vertical axis for all."""
     points = points_of(chosen)
-    if not points:
-        return None
     keys = list(points[0]["settings"])
     drawn, panels = style.grid(len(keys), height=1.9, sharey=True)
     for axes, key in zip(panels, keys, strict=True):

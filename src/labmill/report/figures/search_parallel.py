@@ -6,8 +6,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from labmill.report import charts, style
-from labmill.report.figures.search import points_of
+from labmill.report import search_charts, style
+from labmill.report.figures.search import points_of, shown
 from labmill.report.results import Results
 from labmill.report.text import ordered, setting
 
@@ -18,10 +18,18 @@ CAPTION = (
 ALT = "Parallel coordinates: one line per search point through all settings."
 
 
-def draw(results: Results) -> list[Figure] | None:
-    """A figure per search with at least two settings."""
-    drawn = [one for chosen in results.searches.values() if (one := lines(chosen))]
-    return drawn or None
+def draw(results: Results) -> dict[str, Figure]:
+    """A figure per search with at least two points and two settings."""
+    return {name: lines(chosen) for name, chosen in wide(results).items()}
+
+
+def wide(results: Results) -> dict[str, dict[str, Any]]:
+    """The searches of that size, by name."""
+    return {
+        name: chosen
+        for name, chosen in shown(results).items()
+        if len(points := points_of(chosen)) > 1 and len(points[0]["settings"]) > 1
+    }
 
 
 def axes_of(points: list[dict[str, Any]]) -> dict[str, list[str]]:
@@ -32,11 +40,9 @@ def axes_of(points: list[dict[str, Any]]) -> dict[str, list[str]]:
     }
 
 
-def lines(chosen: dict[str, Any]) -> Figure | None:
+def lines(chosen: dict[str, Any]) -> Figure:
     """One search."""
     points = points_of(chosen)
-    if len(points) < 2 or len(points[0]["settings"]) < 2:
-        return None
     keys = axes_of(points)
     accuracy = np.array([p["validation_accuracy"] for p in points])
     share = (accuracy - accuracy.min()) / (np.ptp(accuracy) or 1)
@@ -92,6 +98,7 @@ def place(values: list[str], value: str) -> float:
     return values.index(value) / max(1, len(values) - 1)
 
 
-def chart(results: Results) -> object:
+def chart(results: Results) -> dict[str, object]:
     """Lines that say their settings when pointed at."""
-    return charts.parallel(results)
+    found = wide(results).items()
+    return {name: search_charts.parallel(chosen) for name, chosen in found}

@@ -21,7 +21,7 @@ DASHED = (0, (3, 1.5))
 def draw(results: Results) -> Figure | None:
     """None where no run has a history."""
     histories = {
-        variant: [h for r in results.stages(variant) if len(h := results.history(r))]
+        variant: [h for r in results.sound(variant) if len(h := results.history(r))]
         for variant in results.variants
     }
     histories = {variant: found for variant, found in histories.items() if found}

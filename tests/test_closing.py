@@ -1,0 +1,98 @@
+"""What the report is told beside the results: author, cluster, jobs behind the numbers."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from labmill import closing, workflow
+from labmill.cluster.script import batch_lines
+from labmill.errors import LabmillError
+from labmill.plan import Plan
+from labmill.runtime import slurm
+from mill import ROOT, TINY
+
+
+def planned(folder: Path, changes: dict | None = None, **told: object) -> Plan:
+    """A plan of the tiny study."""
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(TINY | (changes or {}), sort_keys=False))
+    return Plan(path, **told)
+
+
+def test_config_signs_a_report_where_the_study_does_not(tmp_path: Path):
+    given = {"name": "Ada", "course": "DL 1"}
+    own = {"author": {"course": "DL 2", "roll_number": "M21"}}
+    author = closing.told(planned(tmp_path, own, author=given))["study"]["author"]
+    assert author == {"name": "Ada", "course": "DL 2", "roll_number": "M21"}
+    smoke = planned(tmp_path, scale="smoke", author=given)
+    assert closing.told(smoke)["study"]["author"]["name"] == "Ada"
+    assert not [said for said in closing.told(smoke)["reduced"] if "author" in said]
+
+
+def test_the_author_changes_no_run(tmp_path: Path):
+    plain = planned(tmp_path)
+    signed = planned(tmp_path, author={"name": "Ada"}, slurm="#SBATCH --mem=1M")
+    for job in (closing.summarize_job, closing.report_job):
+        assert job(plain).fingerprint != job(signed).fingerprint
+    assert closing.consumed(plain) == closing.consumed(signed)
+
+
+@pytest.mark.parametrize(
+    ("author", "words"),
+    [
+        ({"nme": "Ada"}, ["author", "'nme'", "did you mean 'name'"]),
+        ({"name": ["Ada"]}, ["author.name", "text"]),
+        ("Ada", ["author", "'Ada'", "mapping"]),
+    ],
+)
+def test_mistakes_in_config_are_named(author: object, words: list[str]):
+    with pytest.raises(LabmillError) as caught:
+        workflow.tell({"author": author})
+    assert all(word in str(caught.value) for word in ("config.yaml", *words))
+
+
+def test_a_roll_number_may_be_a_number(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(workflow, "TOLD", {})
+    workflow.tell({"author": {"roll_number": 4711, "name": None}})
+    assert workflow.TOLD["author"] == {"roll_number": "4711"}
+    assert workflow.TOLD["slurm"].startswith("#SBATCH ")
+
+
+def test_every_job_behind_the_numbers_reruns_the_summary(tmp_path: Path):
+    before = closing.consumed(planned(tmp_path))
+    for changes in (
+        {"seeds": [0]},
+        {"measure": {"batches": [1, 2], "repeats": 3}},
+        {"pruning": {"prune": {"variants": ["cnn"], "steps": 2}}},
+        {"defaults": TINY["defaults"] | {"training": {"epochs": 3}}},
+    ):
+        assert closing.consumed(planned(tmp_path, changes)) != before, changes
+    assert closing.consumed(planned(tmp_path, {"title": "Other"})) == before
+
+
+def test_batch_lines_say_what_profile_and_site_ask_for():
+    profile = ROOT / "profiles/slurm"
+    settings = yaml.safe_load((profile / "config.yaml").read_text())["set-resources"]
+    site = {"partition": "gpu", "gpu_type": "v100", "modules": ["cuda"]}
+    lines = batch_lines({"site": site}, profile).splitlines()
+    assert lines[:2] == ["#SBATCH --partition=gpu", "#SBATCH --gres=gpu:v100:1"]
+    assert f"#SBATCH --cpus-per-task={settings['train']['cpus_per_task']}" in lines
+    assert "#SBATCH --mem=16000M" in lines
+    assert lines[-1] == "module load cuda"
+    assert "attempt" not in "".join(lines)
+
+
+def test_a_cluster_without_a_profile_says_what_it_is_asked_for(tmp_path: Path):
+    lines = batch_lines({"site": {"gpus": "none"}}, tmp_path)
+    assert lines.splitlines() == ["#SBATCH --ntasks=1", "#SBATCH --cpus-per-task=1"]
+
+
+def test_a_job_knows_what_slurm_gave_it():
+    assert slurm({"HOME": "/"}) is None
+    given = {
+        "SLURM_JOB_ID": "7",
+        "SLURM_JOB_PARTITION": "gpu",
+        "SLURM_CPUS_PER_TASK": "4",
+    }
+    assert slurm(given) == {"job": "7", "partition": "gpu", "cpus": "4"}
