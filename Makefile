@@ -9,6 +9,8 @@ PROFILE ?= profiles/local
 SNAKEMAKE := $(BIN)/snakemake --profile $(PROFILE)
 PLACE = $(if $(filter full,$(SCALE)),,$(SCALE)/)$(NAME)
 READY := .venv/.ready
+# Every job imports torch: without compiled modules that takes half as long again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help quickstart study doctor plan test testslurm lint verify capsule reproduce grade bench options lock
 help:  ## Show these commands
@@ -50,7 +52,7 @@ test: $(READY)  ## Run the tests, but for those that need a SLURM of their own
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slurm"
 
 testslurm: $(READY)  ## Run the tests on real SLURM daemons, as root, with Debian's packages
-	$(BIN)/python -m pytest -m slurm
+	$(BIN)/python -m pytest tests/slurm -m slurm
 
 lint: $(READY)  ## Check style, rules and the workflow
 	$(BIN)/ruff check .
