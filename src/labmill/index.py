@@ -60,21 +60,32 @@ class Stage:
 def stages(
     plan: Plan, variant: str, seed: int | str, recorded: Recorded
 ) -> list[Stage]:
-    """All stages of a variant's run, in the order in which they are made.
+    """All stages of a variant's run, in the order in which they are made."""
+    of_loops = [
+        stage
+        for loop in plan.loops(variant)
+        for stage in loop_stages(plan, loop, variant, seed, recorded)
+    ]
+    return [Stage("dense"), *of_loops]
 
-    The test set is opened for the dense network, the end of each loop, the step that
-    its rule chooses and its controls, not for every step on the way.
+
+def loop_stages(
+    plan: Plan, loop: str, variant: str, seed: int | str, recorded: Recorded
+) -> list[Stage]:
+    """The steps and controls of one prune loop.
+
+    The test set is opened for the end of a loop, the step that its rule chooses and its
+    controls, not for every step on the way.
     """
-    found = [Stage("dense")]
-    for loop, pruning in plan.loops(variant).items():
-        made = steps_made(plan, loop, variant, seed, recorded)
-        chosen = cheapest(plan, loop, variant, seed, made, recorded)
-        for step in range(1, made + 1):
-            opened = step in (made, chosen)
-            timed = opened or pruning.measured == "every"
-            found.append(Stage(f"{loop}_{step}", True, opened, timed))
-        found += [Stage(f"{loop}_{control}") for control in pruning.controls]
-    return found
+    pruning = plan.study.pruning[loop]
+    made = steps_made(plan, loop, variant, seed, recorded)
+    chosen = cheapest(plan, loop, variant, seed, made, recorded)
+    found = []
+    for step in range(1, made + 1):
+        opened = step in (made, chosen)
+        timed = opened or pruning.measured == "every"
+        found.append(Stage(f"{loop}_{step}", True, opened, timed))
+    return found + [Stage(f"{loop}_{control}") for control in pruning.controls]
 
 
 def results_index(plan: Plan, recorded: Recorded) -> list[dict[str, Any]]:
@@ -157,6 +168,13 @@ def ordered(records: list[dict[str, Any]], files: list[str]) -> list[dict[str, A
 def results_files(records: list[dict[str, Any]]) -> list[str]:
     """Every file of the index that is not missing."""
     return [path for record in records for path in record["files"].values() if path]
+
+
+def fixed_files(plan: Plan) -> list[str]:
+    """The files that the summary reads whatever the results of prune loops decide."""
+    records = results_index(plan, lambda *_: {"finished": True})
+    fixed = [r for r in records if r.get("kind") != "variant" or r["stage"] == "dense"]
+    return results_files(fixed)
 
 
 def on_disk(plan: Plan) -> Recorded:

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from snakemake.exceptions import IncompleteCheckpointException
+
 from labmill import index
 from labmill.cluster import failure, leftovers, pack, price
 from labmill.cluster.script import batch_lines
@@ -124,6 +126,33 @@ def results_index(
         records = index.results_index(made, index.on_disk(made))
         return index.without_missing(records, failure.reason)
     return index.results_index(made, recorded(wildcards.study, checkpoints))
+
+
+def fixed_files(wildcards: Any, partial: bool) -> list[str]:
+    """What a summary reads whatever prune loops decide; of what there is, nothing."""
+    return [] if partial else index.fixed_files(plan(wildcards.study))
+
+
+def next_steps(wildcards: Any, checkpoints: Any, partial: bool) -> list[str]:
+    """Ask Snakemake for the next step of every prune loop, so that all go on at once.
+
+    An input function is left at the first step that is not made yet; the exception
+    that says so carries all of them. Nothing, when all loops have ended.
+    """
+    made = plan(wildcards.study)
+    ask = recorded(wildcards.study, checkpoints)
+    waiting: list[IncompleteCheckpointException] = []
+    for entry in () if partial else made.variants:
+        for seed in entry.seeds:
+            for loop in made.loops(entry.name):
+                try:
+                    index.loop_stages(made, loop, entry.name, seed, ask)
+                except IncompleteCheckpointException as error:
+                    waiting.append(error)
+    if waiting:
+        waiting[0].targetfile = [error.targetfile for error in waiting]
+        raise waiting[0]
+    return []
 
 
 def recorded(study: str, checkpoints: Any) -> Recorded:

@@ -220,6 +220,14 @@ def results_index(wildcards):
     return index.unordered(results_of(wildcards))
 
 
+def fixed_files(wildcards):
+    return mill.fixed_files(wildcards, config.get("partial", False))
+
+
+def next_steps(wildcards):
+    return mill.next_steps(wildcards, checkpoints, config.get("partial", False))
+
+
 def results_files(wildcards):
     return index.results_files(results_of(wildcards))
 

@@ -9,6 +9,8 @@ OUTPUTS: results/<study>/{runs.csv, index.json, claims.json, report.md, report.h
 rule summarize:
     """Collect the results and compute every claim."""
     input:
+        fixed=fixed_files,
+        steps=next_steps,
         files=results_files,
     output:
         runs="results/{study}/runs.csv",
