@@ -8,7 +8,7 @@ others; editing a comment, a docstring or the layout changes none.
 import ast
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,11 @@ NEUTRAL = frozenset(
 def digest(value: Any) -> str:
     """Twelve hexadecimal digits over the canonical JSON of `value`."""
     return hashlib.blake2b(canonical(value).encode(), digest_size=6).hexdigest()
+
+
+def dataset_key(dataset: str, arguments: Mapping[str, Any]) -> str:
+    """A dataset's folder below `data/`: its name, and its arguments as a hash."""
+    return f"{dataset}-{digest(arguments)}" if arguments else dataset
 
 
 def canonical(value: Any) -> str:

@@ -19,7 +19,7 @@ from labmill.check import (
 from labmill.data.image_folder import census
 from labmill.entries import Entries, Entry, as_selected, point_name
 from labmill.errors import LabmillError, suggest
-from labmill.fingerprint import digest
+from labmill.fingerprint import dataset_key, digest
 from labmill.job import Job, remembered
 from labmill.loading import SCALES, load_study, resolve_training
 from labmill.study import Pruning, Run, Study, Training
@@ -112,13 +112,8 @@ class Plan:
 
     @property
     def dataset_key(self) -> str:
-        """The dataset's folder below `data/`: its name, and its arguments as a hash."""
-        data = self.study.data
-        return (
-            f"{data.dataset}-{digest(data.arguments)}"
-            if data.arguments
-            else data.dataset
-        )
+        """The dataset's folder below `data/`."""
+        return dataset_key(self.study.data.dataset, self.study.data.arguments)
 
     def folder(self, variant: str, seed: int | str, stage: str) -> str:
         """The folder of one stage of one run."""

@@ -23,37 +23,27 @@ def built(root: Path, **options: Any) -> Path:
         index_out=folder / "index.json",
         claims=folder / "claims.json",
     )
-    write_again(root, folder, job)
+    write_again(folder, job)
     return folder
 
 
-def write_again(
-    root: Path, folder: Path, job: dict[str, Any], **replaced: Path
-) -> None:
+def write_again(folder: Path, job: dict[str, Any], **replaced: Path) -> None:
     """Only the report."""
-    data = root / "data" / "digits"
     files = {
-        "index": folder / "index.json",
-        "runs": folder / "runs.csv",
-        "claims": folder / "claims.json",
-        "split": folder / "split.json",
-        "card": data / "card.json",
-        "images": data / "images.npy",
-        "labels": data / "labels.npy",
-        "split_npz": folder / "split.npz",
         "markdown": folder / "report.md",
         "html": folder / "report.html",
         "pdf": folder / "report.pdf",
         "figures": folder / "figures",
     }
-    write(job, **(files | replaced))
+    write(results_of(folder, job), **(files | replaced))
 
 
-def results_of(folder: Path) -> Results:
-    """What figures and tables read."""
-    data = folder.parents[1] / "data" / "digits"
+def results_of(folder: Path, job: dict[str, Any] | None = None) -> Results:
+    """What the report's document, figures and tables read."""
+    data = folder.parents[len(folder.parts) - folder.parts.index("results") - 1]
+    data = data / "data" / "digits"
     return Results(
-        job={},
+        job=job or {},
         index=folder / "index.json",
         runs=folder / "runs.csv",
         claims=folder / "claims.json",

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+from labmill.report.results import Results
 from labmill.report.write import write
 from labmill.runtime import logged, provenance
 
 with logged(snakemake.log[0]):
-    write(
-        provenance(snakemake.params.job),
+    results = Results(
+        job=provenance(snakemake.params.job),
         index=Path(snakemake.input.index),
         runs=Path(snakemake.input.runs),
         claims=Path(snakemake.input.claims),
@@ -16,6 +17,9 @@ with logged(snakemake.log[0]):
         images=Path(snakemake.input.images),
         labels=Path(snakemake.input.labels),
         split_npz=Path(snakemake.input.split),
+    )
+    write(
+        results,
         markdown=Path(snakemake.output.markdown),
         html=Path(snakemake.output.html),
         pdf=Path(snakemake.output.pdf),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labmill.fingerprint import digest
+from labmill.fingerprint import dataset_key
 from labmill.report.document import Document
 from labmill.report.read import write_table
 from labmill.report.results import Results
@@ -66,16 +66,16 @@ def claims(text: str) -> tuple[str, ...]:
     return tuple(line for line in text.splitlines() if "#claim-" in line)
 
 
-def opened(results: Path, anew: Path, made: Summary) -> Results:
+def opened(
+    results: Path, anew: Path, made: Summary, job: dict[str, Any] | None = None
+) -> Results:
     """The report's inputs: tables and claims anew, the rest where it stands."""
     study: Mapping[str, Any] = made.index["provenance"]["settings"]["study"]
     root = results.joinpath(*[".."] * len(Path(made.index["results"]).parts)).resolve()
-    data, key = study["data"], study["data"]["dataset"]
-    if data["arguments"]:
-        key = f"{key}-{digest(data['arguments'])}"
-    dataset = root / "data" / key
+    data = study["data"]
+    dataset = root / "data" / dataset_key(data["dataset"], data["arguments"])
     return Results(
-        job=made.index["provenance"],
+        job=job or made.index["provenance"],
         index=results / "index.json",
         runs=anew / "runs.csv",
         claims=anew / "claims.json",

@@ -6,7 +6,6 @@ Reads files only, and neither torch nor the network: a login node can do it.
 import io
 import shutil
 from pathlib import Path
-from typing import Any
 
 from labmill.report.document import Document
 from labmill.report.explorer import explorer
@@ -17,39 +16,13 @@ from labmill.runtime import atomic_write, log
 
 
 def write(
-    job: dict[str, Any],
-    *,
-    index: Path,
-    runs: Path,
-    claims: Path,
-    split: Path,
-    card: Path,
-    images: Path,
-    labels: Path,
-    split_npz: Path,
-    markdown: Path,
-    html: Path,
-    pdf: Path,
-    figures: Path,
+    results: Results, *, markdown: Path, html: Path, pdf: Path, figures: Path
 ) -> None:
     """Write the report of one study.
 
-    job: the job's record; index, runs, claims: what `summarize` wrote; split, split_npz:
-    split.json and split.npz; card, images, labels: the dataset. figures: a folder that
-    gets one SVG per figure. LabmillError where the author's own words name a section,
-    figure or number that does not exist.
+    figures: a folder that gets one SVG per figure. LabmillError where the author's own
+    words name a section, figure or number that does not exist.
     """
-    results = Results(
-        job=job,
-        index=index,
-        runs=runs,
-        claims=claims,
-        split=split,
-        card=card,
-        images=images,
-        labels=labels,
-        split_npz=split_npz,
-    )
     document = Document(results)
     text = document.markdown()
     shutil.rmtree(figures, ignore_errors=True)
