@@ -369,3 +369,69 @@ def test_lists_of_names():
     assert words.listed(["a", "b", "c"]) == "a, b and c"
     assert words.listed([str(k) for k in range(9)]).endswith("and 3 others")
     assert words.listed([]) == ""
+
+
+# --- up to how many labels something helps ---------------------------------------------
+
+WAYS = ("from scratch", "pretrained")
+COUNTS = (50, 100, 200, None)
+
+
+def over_labels(root: Path, gains: tuple[float, ...], seeds: int = 4) -> dict[str, Any]:
+    """The claim about pretraining, whose true gain is known at each label count."""
+    names = {way: [f"{way[:4]}_{n or 'all'}" for n in COUNTS] for way in WAYS}
+    true = dict.fromkeys(names["from scratch"], 0.8)
+    for name, gain in zip(names["pretrained"], gains, strict=True):
+        true[name] = 0.8 + gain
+    small = {"name": "cnn", "layers": ["conv 4", "pool", "flatten"]}
+    changes = {
+        "variants": {
+            name: {"model": small, "training": {"labels": n}}
+            for variants in names.values()
+            for name, n in zip(variants, COUNTS, strict=True)
+        },
+        # Levels in an order of their own: the claim sorts them.
+        "compare": {
+            "start": {"levels": {way: names[way][::-1] for way in WAYS}},
+            "one_place": {"levels": {way: names[way][:1] for way in WAYS}},
+        },
+        "pruning": {},
+        "published": None,
+    }
+    found = claims_of(root, seeds=seeds, true=true, changes=changes)
+    assert [id for id in found if id.startswith("labels:")] == [
+        "labels:start:pretrained"
+    ]
+    return found["labels:start:pretrained"]
+
+
+def test_a_gain_that_ends_is_found_to_end(tmp_path: Path):
+    claim = over_labels(tmp_path, (0.12, 0.08, 0.0, 0.0))
+    said = claim["statement"].replace(words.SPACE, " ")
+    assert claim["verdict"] == Verdict.HIGHER
+    assert "higher with pretrained than with from scratch at 50 labels and 100" in said
+    assert "From 200 labels on no gain is shown." in said
+    assert claim["estimate"] == pytest.approx(0.08, abs=0.02)
+    assert len(claim["inputs"]) == 2 * 4 * len(COUNTS)
+    # One number with its interval for each label count, corrected together.
+    assert said.count("95 % interval") == len(COUNTS)
+    assert f"all {len(COUNTS)} differences" in said
+
+
+def test_a_gain_that_does_not_end_is_said_not_to(tmp_path: Path):
+    said = over_labels(tmp_path, (0.12, 0.12, 0.12, 0.12))["statement"]
+    assert "Up to all labels, the most that were tried, the gain does not end." in said
+
+
+def test_no_gain_is_not_shown_and_a_loss_is_told(tmp_path: Path):
+    none = over_labels(tmp_path / "none", (0.0, 0.0, 0.0, 0.0))
+    assert none["verdict"] == Verdict.NOT_SHOWN
+    lost = over_labels(tmp_path / "lost", (0.0, 0.0, 0.0, -0.12))
+    assert lost["verdict"] == Verdict.LOWER
+    assert "lower at all labels" in lost["statement"]
+
+
+def test_two_seeds_say_nothing_about_labels(tmp_path: Path):
+    claim = over_labels(tmp_path, (0.12, 0.0, 0.0, 0.0), seeds=2)
+    assert claim["verdict"] == Verdict.TOO_FEW
+    assert "at least three are needed" in claim["statement"]

@@ -1,0 +1,239 @@
+"""Features, neighbours, mixing weights and confused rotations, against definitions."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.decomposition import PCA
+from sklearn.neighbors import NearestNeighbors
+from torch import nn
+
+from labmill import checkpoint, registry
+from labmill.errors import LabmillError
+from labmill.evaluation.represent import (
+    mixed,
+    neighbours,
+    principal,
+    represent,
+    turned,
+)
+from labmill.plan import Plan
+from labmill.report.represented import represented
+from mill import ROOT, TINY, Mill
+
+FEATURES = torch.randn(40, 6, generator=torch.Generator().manual_seed(0)).double()
+STRETCHED = FEATURES * torch.tensor([5.0, 3.0, 1.0, 0.5, 0.2, 0.1]).double()
+
+
+def test_principal_components_are_those_of_the_reference():
+    points, shares = principal(STRETCHED)
+    reference = PCA(2).fit(STRETCHED.numpy())
+    assert np.allclose(shares, reference.explained_variance_ratio_)
+    expected = reference.transform(STRETCHED.numpy())
+    for mine, theirs in zip(points.T.numpy(), expected.T, strict=True):
+        assert np.allclose(mine, theirs) or np.allclose(mine, -theirs)
+    again, _ = principal(STRETCHED.clone())
+    assert torch.equal(points, again)
+
+
+def test_features_that_never_vary_have_no_variance_to_explain():
+    points, shares = principal(torch.ones(5, 3).double())
+    assert shares == [0.0, 0.0] and not points.any()
+
+
+def test_neighbours_are_those_of_the_reference():
+    reference = NearestNeighbors(n_neighbors=4, metric="cosine").fit(FEATURES)
+    expected = reference.kneighbors(FEATURES)[1][:, 1:]
+    assert np.array_equal(neighbours(FEATURES, 3).numpy(), expected)
+    assert neighbours(FEATURES[:3], 7).shape == (3, 2)
+
+
+class Turner(nn.Module):
+    """Sees the first pixel: right on all that are turned by less than 180 degrees."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        corners = torch.stack(
+            [x[:, 0, 0, 0], x[:, 0, -1, 0], x[:, 0, 0, -1], x[:, 0, 0, -1]], 1
+        )
+        return corners
+
+
+def test_rotations_are_counted_by_class():
+    images = torch.zeros(3, 1, 4, 4)
+    images[:, 0, 0, 0] = 1  # quarter turns carry it to bottom left, then bottom right
+    labels = torch.tensor([0, 1, 1])
+    counts = np.array(turned(Turner(), iter([(images, labels)]), 2))
+    assert counts.shape == (2, 4, 4)
+    assert counts.sum(axis=2).tolist() == [[1] * 4, [2] * 4]
+    assert counts[1, 0, 0] == counts[1, 1, 1] == 2
+    assert counts[1, 3, 2] == 2, "the fourth is taken for the third"
+
+
+def test_mixing_weights_are_means_over_a_class():
+    torch.manual_seed(0)
+    model = registry.build("dynamic_cnn", num_classes=2, widths=(4, 4, 4, 4, 4)).eval()
+    x, y = torch.randn(6, 3, 32, 32), torch.tensor([0, 1, 0, 1, 1, 1])
+    batches = [(x[:4], y[:4]), (x[4:], y[4:])]
+    with torch.inference_mode():
+        found = mixed(model, iter(batches), 2)
+        blocks = model.mixing_weights(x)
+    for block, weights in enumerate(blocks):
+        for one in (0, 1):
+            mine = weights[y == one].numpy()
+            assert np.allclose(found["mean"][block][one], mine.mean(0), atol=1e-6)
+            assert np.allclose(found["sd"][block][one], mine.std(0), atol=1e-6)
+    for name, arguments in (("resnet", {}), ("dynamic_cnn", {"mixing": "single"})):
+        other = registry.build(name, num_classes=2, widths=[4] * 4, **arguments)
+        assert mixed(other, iter(batches), 2) is None
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    """A pool, a split and a network that tells rotations, on disk."""
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (60, 3, 32, 32)).astype(np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    labels = np.arange(60) % 3
+    parts = {"train": np.arange(30), "validation": np.arange(30, 60)}
+    unlabelled = np.array([], np.int64)
+    np.savez(tmp_path / "split.npz", **parts, unlabelled=unlabelled, labels=labels)
+    card = {"channels": 3, "image_size": 32, "mean": [0.5] * 3, "std": [0.2] * 3}
+    (tmp_path / "card.json").write_text(json.dumps(card))
+    spec = {"num_classes": 4, "image_size": 32, "in_channels": 3}
+    spec |= {"name": "resnet", "arguments": {"widths": [4, 8], "blocks": [1, 1]}}
+    model = registry.build(
+        "resnet", num_classes=4, image_size=32, widths=(4, 8), blocks=(1, 1)
+    )
+    paths = tmp_path / "model.safetensors", tmp_path / "model.json"
+    checkpoint.save(model, spec, *paths, {})
+    return {
+        "images": tmp_path / "images.npy",
+        "card": tmp_path / "card.json",
+        "split": tmp_path / "split.npz",
+        "model": paths[0],
+        "description": paths[1],
+        "arrays": tmp_path / "represent.npz",
+        "figures": tmp_path / "represent.json",
+    }
+
+
+def test_files_are_about_validation_images_only(files: dict[str, Path]):
+    settings = {"images": 20, "queries": 4, "neighbours": 3}
+    settings |= {"normalisation": "dataset", "task": "rotation"}
+    represent(**files, provenance={"settings": settings})
+    figures = json.loads(files["figures"].read_text())
+    with np.load(files["arrays"]) as file:
+        arrays = dict(file)
+    assert arrays["points"].shape == (20, 2) and arrays["labels"].shape == (20,)
+    assert arrays["neighbours"].shape == (4, 4)
+    assert set(arrays["neighbours"].ravel()) <= set(range(30, 60))
+    assert np.array_equal(arrays["neighbour_labels"], arrays["neighbours"] % 3)
+    assert len(set(arrays["neighbour_labels"][:3, 0])) == 3, "queries of all classes"
+    assert np.array(figures["rotations"]).sum() == 4 * 20
+    assert 0 <= figures["agreement"] <= 1 and figures["mixing"] is None
+    again = files["arrays"].read_bytes()
+    represent(**files, provenance={"settings": settings})
+    assert files["arrays"].read_bytes() == again
+
+
+STUDY = TINY | {
+    "seeds": [0],
+    "defaults": {
+        "model": {"name": "dynamic_cnn", "widths": [4, 4, 4]},
+        "training": {"epochs": 1, "batch_size": 32, "log_batches": 1},
+    },
+    "pretexts": {"turns": {"images": "train", "after": 40}},
+    "variants": {
+        f"{way}_{n}": {"start": start, "training": {"labels": n}}
+        for way, start in (("scratch", None), ("tuned", {"pretext": "turns"}))
+        for n in (20, 40)
+    },
+    "compare": {
+        "start": {
+            "levels": {
+                "from scratch": ["scratch_20", "scratch_40"],
+                "pretrained": ["tuned_20", "tuned_40"],
+            }
+        }
+    },
+    "pruning": {},
+    "represent": {
+        "variants": ["turns", "tuned_20"],
+        "images": 30,
+        "neighbours": 3,
+    },
+    "figures": [
+        *("pretext_curves", "rotation_confusion", "feature_map", "neighbours"),
+        *("mixing_weights", "loss_and_accuracy"),
+    ],
+}
+
+
+def test_a_pretext_and_what_begins_from_it_reach_the_report(mill: Mill):
+    mill.write(STUDY)
+    mill.build()
+    text = (mill.directory / "results/tiny/report.md").read_text()
+    for name in ("pretext_curves", "rotation_confusion", "feature_map", "label_budget"):
+        assert f"figures/{name}" in text, name
+    for name in ("neighbours", "mixing_weights"):
+        assert text.count(f"figures/{name}-") == 2, "of the pretext and the fine-tuned"
+    assert "figures/loss_and_accuracy" in text
+    pretext = mill.directory / "results/tiny/turns/seed0/pretext/represent.json"
+    assert np.array(json.loads(pretext.read_text())["rotations"]).shape == (10, 4, 4)
+    claims = json.loads((mill.directory / "results/tiny/claims.json").read_text())
+    (claim,) = [c for c in claims if c["id"] == "labels:start:pretrained"]
+    assert claim["verdict"] == "too few seeds"
+    assert "20\N{NO-BREAK SPACE}labels" in claim["statement"]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"represent": {"variants": ["turn"]}}, "no variant or pretext 'turn'"),
+        (
+            {"published": {"source": "x", "variants": {}, "history": {"turn": {}}}},
+            "no variant or pretext 'turn'",
+        ),
+    ],
+)
+def test_names_are_checked(tmp_path: Path, change: dict, says: str):
+    mill = Mill(tmp_path)
+    with pytest.raises(LabmillError, match=says):
+        Plan(mill.write(STUDY | change))
+
+
+def test_features_are_asked_of_networks_that_read_images(tmp_path: Path):
+    original = ROOT / "studies/transformer_arithmetic.yaml"
+    name = next(iter(Plan(original).entries))
+    path = tmp_path / "sequences.yaml"
+    path.write_text(f"{original.read_text()}\nrepresent: {{variants: [{name}]}}\n")
+    with pytest.raises(LabmillError, match="reads no images"):
+        Plan(path)
+
+
+def test_a_pretext_that_no_selected_variant_begins_from_is_not_trained(tmp_path: Path):
+    mill = Mill(tmp_path)
+    chosen = Plan(mill.write(STUDY | {"run": ["scratch_20", "scratch_40"]}))
+    assert "turns" not in chosen.entries
+    assert "turns" in Plan(mill.write(STUDY)).entries
+    alone = {"variants": {"one": {}}, "compare": {}, "represent": None}
+    assert "turns" in Plan(mill.write(STUDY | alone)).entries
+
+
+def test_what_is_missing_is_left_out(tmp_path: Path):
+    results = SimpleNamespace(
+        study={"represent": {"variants": ["a"]}},
+        records=[
+            {
+                "variant": "a",
+                "label": "a",
+                "files": {"represent": None, "represent_arrays": None},
+            }
+        ],
+        open=lambda *_: None,
+        path=lambda *_: None,
+    )
+    assert list(represented(results)) == []
