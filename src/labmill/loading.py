@@ -66,6 +66,8 @@ def smoke_cuts(data: dict[str, Any]) -> dict[str, Any]:
     cuts: dict[str, Any] = {}
     seeds = data.get("seeds")
     cuts["seeds"] = seeds[:1] if isinstance(seeds, list) else [0]
+    if isinstance(data.get("defaults"), dict):
+        cuts["defaults"] = {"training": small(data["defaults"])}
     for part, cut in (
         ("variants", lambda entry: {"training": small(entry)}),
         ("pretexts", lambda entry: {"training": small(entry)}),

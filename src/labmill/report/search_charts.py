@@ -1,5 +1,6 @@
 """Interactive forms of a search's figures (see `charts`)."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import altair as alt
@@ -75,6 +76,58 @@ def scatter(chosen: dict[str, Any]) -> Any:
             tooltip=tips(names),
         )
         .add_params(by, picked)
+    )
+    return finished(chart)
+
+
+def fronts(
+    chosen: dict[str, Any],
+    costs: dict[str, str],
+    probability: Callable[[list[dict[str, Any]], str], Sequence[float]],
+) -> Any:
+    """Accuracy against the cost of a menu; colour: how often a seed is on the front.
+
+    costs: column → words; probability: points and a cost → shares.
+    """
+    rows, names = points(chosen)
+    ranked = [p for p in chosen["ranking"] if p["validation_accuracy"] is not None]
+    for cost in costs:
+        for row, share in zip(rows, probability(ranked, cost), strict=True):
+            row[f"on_{cost}"] = round(float(share), 3)
+    fields = list(costs)
+    menu = alt.binding_select(
+        options=fields, labels=[costs[f] for f in fields], name="Cost "
+    )
+    by = alt.param(name="cost", value=fields[0], bind=menu)
+    chart = (
+        alt.Chart(alt.Data(values=rows), width="container", height=HEIGHT)
+        .transform_calculate(x="datum[cost]", share="datum['on_' + cost]")
+        .mark_point(filled=True, size=80)
+        .encode(
+            x=alt.X(
+                "x:Q",
+                title="Cost",
+                scale=alt.Scale(type="log"),
+                axis=alt.Axis(format=".2~s", grid=False),
+            ),
+            y=alt.Y(
+                "value:Q",
+                title="Validation accuracy",
+                scale=alt.Scale(zero=False, padding=10),
+                axis=alt.Axis(format=".1%"),
+            ),
+            color=alt.Color(
+                "share:Q",
+                title="On the front (share of seeds)",
+                scale=alt.Scale(scheme="viridis", domain=[0, 1]),
+                legend=alt.Legend(orient="top", format=".0%", gradientLength=180),
+            ),
+            tooltip=[
+                *tips(names),
+                alt.Tooltip("share:Q", title="On the front", format=".0%"),
+            ],
+        )
+        .add_params(by)
     )
     return finished(chart)
 

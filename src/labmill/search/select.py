@@ -118,6 +118,7 @@ def figures_of(point: str, histories: Sequence[Mapping[str, Any]]) -> dict[str, 
         "status": "diverged" if diverged else ", ".join(statuses),
         "seeds": [run["seed"] for run in runs],
         "accuracies": accuracies,
+        "costs": {cost: [run[cost] for run in runs] for cost in COSTS},
     }
 
 

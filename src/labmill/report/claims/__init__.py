@@ -15,6 +15,8 @@ from labmill.report.claims.compare import compare_claims
 from labmill.report.claims.cost import confusion_claims, cost_claims, curve_claims
 from labmill.report.claims.edits import edit_claims, profile_claims
 from labmill.report.claims.evidence import Evidence
+from labmill.report.claims.lessons import lesson_claims
+from labmill.report.claims.looks import formulate_claims, influence_claims
 from labmill.report.claims.others import (
     failure_claims,
     published_claims,
@@ -30,12 +32,12 @@ SECTIONS = {
     "compare": (budget_claims, compare_claims),
     "classes": (confusion_claims,),
     "published": (published_claims,),
-    "cost": (cost_claims, speed_claims),
-    "pruning": (pruning_claims,),
+    "cost": (cost_claims, speed_claims, formulate_claims),
+    "pruning": (pruning_claims, influence_claims),
     "search": (search_claims,),
     "profile": (profile_claims,),
     "edits": (edit_claims,),
-    "curves": (curve_claims,),
+    "curves": (lesson_claims, curve_claims),
     "failures": (failure_claims,),
 }
 

@@ -95,7 +95,7 @@ SIDE_BY_SIDE = Plain(
 
 def ranking_claims(evidence: Evidence) -> Claims:
     """Which variant comes first, and whether that is shown."""
-    runs = {v: evidence.usable(v, ACCURACY) for v in evidence.runs}
+    runs = {v: evidence.usable(v, ACCURACY) for v in evidence.ranked}
     means = {
         variant: float(np.mean([row.cells[ACCURACY] for row in found.values()]))
         for variant, found in runs.items()

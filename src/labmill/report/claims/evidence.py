@@ -41,6 +41,12 @@ class Evidence:
                 found.setdefault(row.cells["variant"], {})[row.cells["seed"]] = row
         return found
 
+    @property
+    def ranked(self) -> list[str]:
+        """The variants that are candidates: not those that go wrong on purpose."""
+        lessons = self.study.get("lessons") or {"variants": ()}
+        return [variant for variant in self.runs if variant not in lessons["variants"]]
+
     def usable(self, variant: str, column: str) -> dict[int, Row]:
         """The runs of a variant that ended well and have that figure, by seed."""
         return {

@@ -11,6 +11,7 @@ from labmill.report.claims.accuracy import ACCURACY, difference_claim, image_cla
 from labmill.report.claims.evidence import Contrast, Evidence, compare_seeds
 from labmill.report.claims.template import Plain, plain
 from labmill.report.read import Row, made_by_all
+from labmill.runtime import read_json
 
 STEP = Plain(
     "Step {step} of loop {loop} on {label}: validation accuracy {before} before, {after} "
@@ -31,6 +32,10 @@ REACH_NONE = Plain(
     "Loop {loop} on {label}: the first step already costs {lost} of validation accuracy "
     "against the dense network's {dense}, more than {drop}."
 )
+ENOUGH = Plain(
+    "Of the steps of loop {loop} on {label} with a validation accuracy above {least}, "
+    "those with the fewest operations: {told}."
+)
 # What a loop without a limit of its own is held to.
 DROP = 0.01
 # A loop of more steps is told by its first and last.
@@ -38,7 +43,7 @@ MOST_STEPS = 6
 
 
 def pruning_claims(evidence: Evidence) -> list[dict[str, Any]]:
-    """All prune loops; the comparisons of their ends with the dense nets are a family."""
+    """All prune loops; the comparisons of their ends with other nets are a family."""
     claims, ends = [], []
     for loop, settings in evidence.study["pruning"].items():
         for variant in settings["variants"]:
@@ -49,7 +54,8 @@ def pruning_claims(evidence: Evidence) -> list[dict[str, Any]]:
             told = numbers if len(steps) <= MOST_STEPS else [numbers[0], numbers[-1]]
             claims += [step_claim(evidence, loop, variant, k, steps[k]) for k in told]
             claims += reach_claims(evidence, loop, variant, steps, settings)
-            ends.append(end_contrast(evidence, loop, variant))
+            claims += enough_claims(evidence, loop, variant, settings.get("above"))
+            ends += [c for c in contrasts(evidence, loop, variant) if c.pairs]
     outcomes = compare_seeds(ends, [ACCURACY] * len(ends), "ends of the prune loops")
     claims += [difference_claim(evidence, outcome, "pruning") for outcome in outcomes]
     few = [o.contrast for o in outcomes if o.test.verdict is Verdict.TOO_FEW]
@@ -155,20 +161,90 @@ def reach_claims(
     ]
 
 
-def end_contrast(evidence: Evidence, loop: str, variant: str) -> Contrast:
-    """Each seed's last pruned network against its dense one."""
-    pairs: dict[int, list[tuple[Row, Row]]] = {}
-    dense = evidence.usable(variant, ACCURACY)
+def contrasts(evidence: Evidence, loop: str, variant: str) -> list[Contrast]:
+    """Each seed's last pruned network against its dense one and the loop's controls."""
+    label = evidence.label(variant)
+    ends = stage_rows(evidence, loop, variant)
+    others = {
+        "end": (f"{label} as trained", evidence.usable(variant, ACCURACY)),
+        "scratch": (
+            "the same widths trained from scratch",
+            stage_rows(evidence, loop, variant, "scratch"),
+        ),
+        "longer": (
+            f"{label}, unpruned and trained as long",
+            stage_rows(evidence, loop, variant, "longer"),
+        ),
+    }
+    return [
+        Contrast(
+            f"prune:{loop}:{variant}:{name}",
+            f"{label} after {words.named(loop)}",
+            second,
+            {seed: [(ends[seed], rows[seed])] for seed in ends if seed in rows},
+        )
+        for name, (second, rows) in others.items()
+    ]
+
+
+def stage_rows(
+    evidence: Evidence, loop: str, variant: str, control: str | None = None
+) -> dict[int, Row]:
+    """Seed → the row of a loop's last step, or of one of its controls, with scores."""
+    found: dict[int, Row] = {}
+    for row in evidence.rows:
+        name, _, stage = row.cells["stage"].rpartition("_")
+        mine = stage == control if control else stage.isdigit()
+        mine = mine and (row.cells["variant"], name) == (variant, loop)
+        if mine and row.usable and ACCURACY in row.cells:
+            found[row.cells["seed"]] = row
+    return found
+
+
+def enough_claims(
+    evidence: Evidence, loop: str, variant: str, least: float | None
+) -> list[dict[str, Any]]:
+    """Each seed's step of fewest operations above an accuracy, and its test accuracy."""
+    if least is None:
+        return []
+    label, told, inputs = evidence.label(variant), [], []
+    seeds: dict[int, list[Row]] = {}
     for row in evidence.rows:
         name = row.cells["stage"].rpartition("_")[0]
-        seed = row.cells["seed"]
-        if (
-            (row.cells["variant"], name) == (variant, loop)
-            and row.usable
-            and ACCURACY in row.cells
-            and seed in dense
-        ):
-            pairs[seed] = [(row, dense[seed])]
-    label = evidence.label(variant)
-    first = f"{label} after {words.named(loop)}"
-    return Contrast(f"prune:{loop}:{variant}:end", first, f"{label} as trained", pairs)
+        mine = (row.cells["variant"], name) == (variant, loop)
+        if mine and row.usable and "finetuned" in row.cells:
+            seeds.setdefault(row.cells["seed"], []).append(row)
+    for seed, rows in seeds.items():
+        inputs += [row.input(name) for row in rows for name in ("finetuned", "macs")]
+        above = [row for row in rows if row.cells["finetuned"] > least]
+        row = min(
+            above,
+            key=lambda r: (r.cells["macs"], -r.cells["finetuned"]),
+            default=None,
+        )
+        told.append(f"seed {seed}: {enough(evidence, row) if row else 'none'}")
+    return [
+        plain(
+            ENOUGH,
+            f"prune:{loop}:{variant}:enough",
+            "pruning",
+            inputs,
+            n=len(seeds),
+            loop=words.named(loop),
+            label=label,
+            least=words.percent(least, 0),
+            told="; ".join(told),
+        )
+    ]
+
+
+def enough(evidence: Evidence, row: Row) -> str:
+    """One network: its step, widths, cost and accuracies."""
+    record = read_json(evidence.place.path(row.record["files"]["prune"]))
+    widths = ", ".join(f"{words.named(k)} {n}" for k, n in record["units"].items())
+    test = row.cells.get(ACCURACY)
+    tested = f", test {words.percent(test, 1)}" if test is not None else ""
+    return (
+        f"step {record['step']} ({widths} units; {left([row])} of the multiply-adds; "
+        f"validation {words.percent(row.cells['finetuned'], 1)}{tested})"
+    )

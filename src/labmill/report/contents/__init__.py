@@ -9,7 +9,7 @@ from labmill.report.contents.beside import (
     published_classes,
     published_history,
 )
-from labmill.report.contents.choices import pruning, ranking
+from labmill.report.contents.choices import controls, formulations, pruning, ranking
 from labmill.report.contents.cost import latency, operations
 from labmill.report.contents.curves import epochs, layers
 from labmill.report.contents.data import balance, by_class
@@ -39,11 +39,13 @@ __all__ = [
     "by_class",
     "classes",
     "effort",
+    "controls",
     "environment",
     "epochs",
     "evidence",
     "failures",
     "fingerprints",
+    "formulations",
     "hyperparameters",
     "latency",
     "layers",

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from labmill.report.pruned import CONTROLS, Network, networks
 from labmill.report.read import made_by_all
 from labmill.report.results import Results
 from labmill.report.tables import Table
@@ -42,6 +43,79 @@ def pruning(results: Results, loop: str, variant: str) -> Table:
         rows,
         f"Pruning {results.label(variant)} ({loop}): validation accuracy, means over seeds.",
         "r" * 8,
+    )
+
+
+def controls(results: Results) -> Table | None:
+    """The end of each prune loop beside the dense net and the loop's controls."""
+    rows = []
+    found = networks(results)
+    for loop, variant in dict.fromkeys((n.loop, n.variant) for n in found):
+        mine = [n for n in found if (n.loop, n.variant) == (loop, variant)]
+        ends: dict[str, list[Network]] = {"dense": [n for n in mine if n.step == 0]}
+        for seed in dict.fromkeys(n.seed for n in mine if n.step):
+            last = max((n for n in mine if n.step and n.seed == seed), key=at_step)
+            ends.setdefault("pruned to the end", []).append(last)
+        for control, words in CONTROLS.items():
+            ends[words] = [n for n in mine if n.control == control]
+        if any(n.control for n in mine):
+            rows += [
+                [f"{results.label(variant)}, {loop}", words, *scores(nets)]
+                for words, nets in ends.items()
+                if nets
+            ]
+    return Table(
+        ["Loop", "Network", "Runs", "Validation", "Test", "Multiply–adds"],
+        rows,
+        "What pruning is held against: accuracies, means over seeds; the control from "
+        "scratch has the widths of its seed's last step, and was trained as long.",
+        "llrrrr",
+    )
+
+
+def at_step(network: Network) -> int:
+    """For the last one."""
+    return network.step or 0
+
+
+def scores(networks: list[Network]) -> list[str]:
+    """Number of runs, mean accuracies, and mean operations where they are known."""
+    tests = [n.test for n in networks if n.test is not None]
+    macs = [n.macs for n in networks if n.macs is not None]
+    return [
+        str(len(networks)),
+        percent(float(np.mean([n.accuracy for n in networks]))),
+        percent(float(np.mean(tests))) if tests else "–",
+        short(float(np.mean(macs))) if macs else "–",
+    ]
+
+
+def formulations(results: Results) -> Table | None:
+    """Times of a pass with the library's layers and with matrix products."""
+    rows = []
+    for variant in (results.study.get("formulate") or {}).get("variants", ()):
+        for record in results.stages(variant)[:1]:
+            about = results.open(record, "formulate")
+            for name in about["inference"] if about else ():
+                times = [
+                    f"{t['median_s']:.3g} ({t['q1_s']:.3g} to {t['q3_s']:.3g})"
+                    for t in (about["inference"][name], about["training"][name])
+                ]
+                difference = about["largest_difference"][name]
+                label = results.label(variant)
+                rows.append([label, name, *times, f"{difference:.1g}"])
+    return Table(
+        [
+            "Variant",
+            "Formulation",
+            "Inference (s)",
+            "Training (s)",
+            "Largest difference of logits",
+        ],
+        rows,
+        "Layers as matrix products: seconds for one pass over all images (median and "
+        "quartiles), and how far the logits are from the library's.",
+        "llrrr",
     )
 
 
