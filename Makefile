@@ -12,7 +12,7 @@ READY := .venv/.ready
 # Every job imports torch: without compiled modules that takes half as long again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help quickstart study doctor plan test testslurm lint verify capsule reproduce grade bench options lock
+.PHONY: help quickstart study doctor plan test testslurm lint verify index mlflow capsule reproduce grade bench options lock
 help:  ## Show these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -38,6 +38,13 @@ plan: $(READY) guard-NAME  ## NAME=<study> [SCALE=…]: what would run, why, and
 
 verify: $(READY) guard-NAME  ## NAME=<study> [SCALE=…]: recompute every claim and table cell
 	$(BIN)/python -m labmill.report.verify results/$(PLACE)
+
+index: $(READY)  ## Write results/index.html: every study, its state, its headlines
+	$(SNAKEMAKE) results/index.html
+
+mlflow: $(READY) guard-NAME  ## NAME=<study> [SCALE=…]: all runs as a store for mlflow ui
+	$(SNAKEMAKE) results/$(PLACE)/mlflow
+	@echo "MLFLOW_ALLOW_FILE_STORE=true mlflow ui --backend-store-uri results/$(PLACE)/mlflow"
 
 capsule: $(READY) guard-NAME  ## NAME=<study> [SCALE=…]: study, code, predictions, report in one zip
 	$(BIN)/python -m labmill.report.capsule results/$(PLACE) results/$(PLACE).zip

@@ -1,4 +1,4 @@
-"""The two jobs that close a study: the summary of all results, and the report."""
+"""The jobs that close a study: the summary of all results, the report, the export."""
 
 from typing import Any
 
@@ -26,6 +26,12 @@ def report_job(plan: Plan) -> Job:
         ("matplotlib", "altair"),
         {"summary": summarize_job(plan).fingerprint},
     )
+
+
+def mlflow_job(plan: Plan) -> Job:
+    """Export all runs as an MLflow store."""
+    summary = {"summary": summarize_job(plan).fingerprint}
+    return Job("mlflow", {}, ("export",), ("mlflow-skinny",), summary)
 
 
 def consumed(plan: Plan) -> dict[str, str]:

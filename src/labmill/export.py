@@ -56,6 +56,7 @@ def mlflow_export(index: Path, out: Path) -> None:
         files = {
             key: index.parent / Path(path).relative_to(content["results"])
             for key, path in record["files"].items()
+            if path
         }
         export_run(client, experiment, record, files)
     log.info("%d runs in %s", len(content["runs"]), out)

@@ -232,5 +232,13 @@ def results_files(wildcards):
     return index.results_files(results_of(wildcards))
 
 
+def overview_job(wildcards):
+    return mill.overview_job().params
+
+
 def report_job(wildcards):
     return closing.report_job(plan_of(wildcards)).params
+
+
+def mlflow_job(wildcards):
+    return closing.mlflow_job(plan_of(wildcards)).params

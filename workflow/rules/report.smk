@@ -2,7 +2,7 @@
 
 REQUIRED INPUTS: every file of the plan's list of runs (never a glob)
 OUTPUTS: results/<study>/{runs.csv, index.json, claims.json, report.md, report.html,
-    report.pdf}
+    report.pdf}, and for those who ask for it results/<study>/mlflow/
 """
 
 
@@ -59,3 +59,41 @@ rule report:
         job=report_job,
     script:
         "../scripts/report.py"
+
+
+rule mlflow:
+    """Export all runs as an MLflow store."""
+    input:
+        index="results/{study}/index.json",
+    output:
+        store=directory("results/{study}/mlflow"),
+    log:
+        "logs/mlflow/{study}.log",
+    benchmark:
+        "benchmarks/mlflow/{study}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        job=mlflow_job,
+    script:
+        "../scripts/mlflow.py"
+
+
+rule overview:
+    """List all studies, the state of their results, and their headlines."""
+    output:
+        page="results/index.html",
+    log:
+        "logs/overview/overview.log",
+    benchmark:
+        "benchmarks/overview/overview.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        job=overview_job,
+    script:
+        "../scripts/overview.py"
