@@ -13,6 +13,7 @@ include: "workflow/rules/common.smk"
 
 localrules:
     all,
+    overview,
 
 
 rule all:

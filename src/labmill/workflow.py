@@ -6,12 +6,13 @@ Imported once by workflow/rules/common.smk; pure Python, tested without Snakemak
 import re
 import sys
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from snakemake.exceptions import IncompleteCheckpointException
 
-from labmill import index
+from labmill import index, overview
 from labmill.cluster import failure, leftovers, pack, price
 from labmill.cluster.script import batch_lines
 from labmill.errors import LabmillError, suggest
@@ -25,6 +26,7 @@ from labmill.study import Author
 
 ROOT = Path(__file__).parents[2]
 DRY_RUN = {"-n", "--dry-run", "--dryrun"}
+OVERVIEW = "results/index.html"
 PLACE = re.compile(r"^results/((?:(?:smoke|laptop)/)?[a-z][a-z0-9_]*)/")
 
 
@@ -42,7 +44,9 @@ def start(workflow: Any, config: dict[str, Any]) -> list[str]:
     prefix = "" if scale == "full" else f"{scale}/"
     tell(config)
     places = [f"{prefix}{name}" for name in config.get("studies") or ()]
-    asked = asked_for(sys.argv[1:]) or places
+    asked = asked_for(sys.argv[1:])
+    if not asked and OVERVIEW not in sys.argv:
+        asked = places
     for place in asked:
         plan(place)
     if workflow.is_main_process and DRY_RUN & set(sys.argv):
@@ -98,15 +102,30 @@ def plan(place: str) -> Plan:
     return PLANS[place]
 
 
+STUDIES = (Path("studies"), ROOT / "studies")
+
+
 def study_file(name: str) -> Path:
     """`studies/<name>.yaml` of the working directory, else of labmill itself."""
-    folders = [Path("studies"), ROOT / "studies"]
-    for folder in folders:
+    for folder in STUDIES:
         path = folder / f"{name}.yaml"
         if path.exists():
             return path
-    known = {p.stem for folder in folders for p in folder.glob("*.yaml")}
-    raise LabmillError(f"studies/{name}.yaml: no such study; {suggest(name, known)}")
+    hint = suggest(name, study_names())
+    raise LabmillError(f"studies/{name}.yaml: no such study; {hint}")
+
+
+def study_names() -> set[str]:
+    """All studies that there are."""
+    return {path.stem for folder in STUDIES for path in folder.glob("*.yaml")}
+
+
+@cache
+def overview_job() -> Job:
+    """The index of all studies, as their files, the code and the results now are."""
+    return overview.overview_job(
+        overview.overview(study_names(), plan, Path("results"))
+    )
 
 
 def download_job(key: str) -> Job:

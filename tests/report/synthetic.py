@@ -119,7 +119,7 @@ def make_results(
     plan = Plan(path, scale)
     writer = Writer(root, plan, TRUE | (true or {}))
     writer.dataset()
-    index = results_index(plan, lambda *_: False)
+    index = results_index(plan, lambda *_: {"finished": False})
     for record in index:
         if record["kind"] == "search":
             writer.chosen(record["stage"])

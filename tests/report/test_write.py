@@ -1,7 +1,6 @@
 """The document that comes out: content, order, author's words, bytes."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -16,7 +15,6 @@ from document import Page, built, plain, said, write_again
 
 from labmill.errors import LabmillError
 from labmill.report.document import SECTIONS
-from labmill.report.site import index
 
 
 @pytest.fixture(scope="module")
@@ -178,19 +176,3 @@ def test_smoke_scale_says_that_it_is_no_result(tmp_path):
     page = Page((folder / "report.html").read_text(encoding="utf-8"))
     assert plain("this is a test of the pipeline, not a result") in page.text
     assert plain("data.limit") in page.text  # what was reduced
-    index(tmp_path / "results")
-    site = Page((tmp_path / "results" / "index.html").read_text(encoding="utf-8"))
-    assert plain("smoke scale") in site.text
-    links = [a["href"] for a in site.all("a")]
-    assert "smoke/synthetic/report.html" in links
-    assert all((tmp_path / "results" / link).is_file() for link in links)
-
-
-def test_index_knows_what_is_stale(folder):
-    results = folder.parent
-    site = index(results)
-    assert "complete" in site.read_text()
-    (folder / "cnn/seed0/dense/metrics.json").touch()
-    later = (folder / "report.html").stat().st_mtime + 60
-    os.utime(folder / "cnn/seed0/dense/metrics.json", (later, later))
-    assert "stale" in index(results).read_text().partition("</style>")[2]

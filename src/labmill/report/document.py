@@ -10,6 +10,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from labmill import registry
 from labmill.errors import LabmillError, suggest
 from labmill.report import arithmetic, contents, profiles, prose
+from labmill.report.claims.words import listed
 from labmill.report.figures import Drawing, draw
 from labmill.report.render import COMMENTS, environment, harmless
 from labmill.report.results import Results
@@ -47,7 +48,7 @@ SUBJECTS = {
     "compare": "Effects of single factors",
     "classes": "Classes and errors",
     "curves": "End of training",
-    "failures": "Runs that failed",
+    "failures": "Did every run finish?",
     "published": "Published figures",
 }
 # A section of the author's own stands before these.
@@ -79,6 +80,7 @@ class Document:
             "figure": self.figure,
             "table": self.table,
             "ref": self.ref,
+            "see": self.see,
             "md": Markdown,
             "claims": self.claims,
             "headlines": self.headlines,
@@ -187,6 +189,18 @@ class Document:
     def ref(self, name: str) -> Markdown:
         """A reference to `fig-<figure>` or `tbl-<table>`, which may stand further down."""
         return Markdown(f"\ue000{name}\ue001")
+
+    def see(self, *shown: tuple[str, str]) -> Markdown:
+        """`Figure 4 shows …, Table 7 … and …`: of what stands in the report already."""
+        parts = [
+            f"{self.numbers[name]} {words}"
+            for name, words in shown
+            if name in self.numbers
+        ]
+        if not parts:
+            return Markdown("")
+        first, *rest = parts
+        return Markdown(listed([first.replace(") ", ") shows ", 1), *rest]) + ".")
 
     def wanted(self) -> Iterable[str]:
         """The figures that the study asks for by name and that are not drawn yet."""

@@ -17,10 +17,10 @@ def duplicates(results: Results) -> str:
         if n
     }
     if not found:
-        return "No image stands, bit for bit, in two parts of the split."
+        return "No image appears, bit for bit, in two parts of the split."
     told = ", ".join(f"{n:,} {key}" for key, n in found.items())
     return (
-        f"Some images stand, bit for bit, in two parts of the split: {told}. Accuracy on "
+        f"Some images appear, bit for bit, in two parts of the split: {told}. Accuracy on "
         "them may be memory instead of recognition."
     )
 

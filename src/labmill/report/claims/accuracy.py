@@ -39,9 +39,8 @@ BEST = Judged(
     "{difference} (to {next}; {interval}, paired t-test over seeds, {p} after Holm's "
     "correction over all {pairs} pairs of variants).",
     lower=None,  # it has the largest mean
-    not_shown="First in the table stands {leader} with a test accuracy of {mean} "
-    "({seeds}); but these runs do not show that it would come first again. No "
-    "difference is shown between it and {open} (paired t-tests over seeds, Holm's "
+    not_shown="{leader} comes first with a test accuracy of {mean} ({seeds}), but these "
+    "runs do not show that it would come first again: no difference is shown between it and {open} (paired t-tests over seeds, Holm's "
     "correction over all {pairs} pairs of variants).",
     too_few="{few} Trained again from other random starting weights, every network would "
     "score a little differently, and from so few runs nobody can tell such luck from a "

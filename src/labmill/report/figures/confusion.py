@@ -14,20 +14,21 @@ ALT = (
     "Heat maps, one per variant: rows are true classes, columns predicted ones, darker "
     "cells hold more of a class's images."
 )
-PANELS = 4
 
 
 def draw(results: Results) -> list[Figure] | None:
-    """Two panels a row, four a figure."""
+    """Two panels a row, three of few classes with short names; two rows a figure."""
     found = {v: m for v in results.variants if (m := matrix(results, v)) is not None}
     names, shown = list(found), []
     size = len(results.answers)
-    for start in range(0, len(names), PANELS):
-        part = names[start : start + PANELS]
-        height = min(3.2, 1.3 + 0.2 * size)
-        drawn, panels = style.grid(len(part), columns=2, height=height)
+    narrow = size <= 10 and max(map(len, results.answers)) <= 3 and len(names) > 2
+    columns, tallest = (3, 2.2) if narrow else (2, 3.2)
+    height = min(tallest, 1.3 + 0.2 * size)
+    for start in range(0, len(names), 2 * columns):
+        part = names[start : start + 2 * columns]
+        drawn, panels = style.grid(len(part), columns=columns, height=height)
         if len(part) == 1:
-            drawn.set_size_inches(style.WIDTH / 2, height + 0.35)
+            drawn.set_size_inches(style.WIDTH / columns, height + 0.35)
         for axes, variant in zip(panels, part, strict=True):
             axes.tick_params(labelbottom=True, labelleft=True)
             heat(axes, found[variant], results.answers)

@@ -36,6 +36,8 @@ def draw(results: Results) -> Figure | None:
         pixels = framed(results.pool[found.indices[i]])
         axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         true, taken = (results.answers[k[i]] for k in (found.labels, found.predicted))
-        text = f"{style.shorten(true, 10)} →\n{style.shorten(taken, 10)}\n{found.confidence[i]:.0%}"
+        names = [style.shorten(name, 10) for name in (true, taken)]
+        between = " → " if sum(map(len, names)) < 8 else " →\n"
+        text = f"{between.join(names)}\n{found.confidence[i]:.0%}"
         axes.set_title(text, fontsize=8, pad=2)
     return drawn
