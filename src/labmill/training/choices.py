@@ -17,7 +17,7 @@ log = logging.getLogger("labmill")
 
 # Families whose validation accuracy with bfloat16 was compared with that of float32 on
 # real data, over three seeds, and not found lower (docs/performance.md).
-BF16_COMPARED: frozenset[str] = frozenset()
+BF16_COMPARED = frozenset({"cnn", "resnet", "two_conv"})
 # bfloat16 pays from about that many multiply-adds per image.
 BF16_LEAST_MACS = 500_000
 # A compiled step pays in networks whose steps are short, in multiply-adds forward, and
