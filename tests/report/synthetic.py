@@ -234,7 +234,7 @@ class Writer:
 
     def accuracy(self, name: str, seed: int, stage: str) -> float:
         """The run's true accuracy: the recipe's, the pruning's loss, the seed's luck."""
-        step = int(stage.rpartition("_")[2]) if stage != "dense" else 0
+        step = step_of(stage)
         luck = np.random.default_rng([seed, *name.encode()]).normal() * SPREAD
         return float(
             np.clip(self.true.get(name, 0.9) - 0.004 * step**2 + luck, 0.1, 0.999)
@@ -260,7 +260,7 @@ class Writer:
         (self.root / record["folder"]).mkdir(parents=True, exist_ok=True)
         accuracy = 0.1 if diverged else self.accuracy(name, seed, stage)
         key = (seed, *f"{name} {stage}".encode())
-        step = 0 if stage == "dense" else int(stage.rpartition("_")[2])
+        step = step_of(stage)
         parameters = round(
             (6000 if "cnn" in record["label"].lower() else 9000) * 0.7**step
         )
@@ -447,6 +447,12 @@ class Writer:
         ]
         out = self.root / self.plan.results / stage / "chosen.json"
         select(job["settings"], histories=runs, base=None, out=out, provenance=job)
+
+
+def step_of(stage: str) -> int:
+    """A prune step's number; 0 for a dense network and for the controls of a loop."""
+    last = stage.rpartition("_")[2]
+    return int(last) if last.isdigit() else 0
 
 
 def table(rows: list[dict[str, Any]]) -> str:

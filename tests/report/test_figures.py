@@ -31,6 +31,7 @@ DRAWN = {
     "search",
     "search_effects",
     "search_parallel",
+    "search_pareto",
 }
 
 

@@ -29,6 +29,8 @@ GAP = (
 )
 NO_GAP = " Its validation loss was never a finite number."
 LATE = 0.5
+# Fewer recordings have no course.
+LEAST = 3
 # How a slope is said: with its 95 % interval, per epoch.
 VERBS = {"falls": "falls", "rises": "rises", "level": "neither rises nor falls"}
 
@@ -50,20 +52,20 @@ def lesson_claims(evidence: Evidence) -> list[dict[str, Any]]:
 def first(evidence: Evidence, variant: str) -> Row | None:
     """A variant's first run that has curves; one that diverged has them too."""
     for row in evidence.runs.get(variant, {}).values():
-        if row.cells["status"] != "failed" and len(recordings(evidence, row)) > 2:
+        if row.cells["status"] != "failed" and len(recordings(evidence, row)) >= LEAST:
             return row
     return None
 
 
 def recordings(evidence: Evidence, row: Row) -> list[dict[str, Any]]:
-    """The rows of batches.csv where the run recorded any, else of history.csv.
+    """The rows of batches.csv where the run recorded enough, else of history.csv.
 
     Each has `at`, in epochs, and `loss`.
     """
     files = row.record["files"]
     epochs = read_table(evidence.place.path(files["history"]))
     batches = files.get("batches") and read_table(evidence.place.path(files["batches"]))
-    if not batches:
+    if not batches or len(batches) < LEAST:
         return [{"at": e["epoch"], "loss": e["train_loss"]} for e in epochs]
     whole = max(b["images"] for b in batches) / max(b["epoch"] for b in batches)
     return [{"at": b["images"] / whole, "loss": b["loss"]} for b in batches]

@@ -16,15 +16,21 @@ ALT = (
     "unit against the rise of the loss when it is removed."
 )
 
+MOST = 6  # rows of panels on a page
+
 
 def draw(results: Results) -> dict[str, Figure] | None:
-    """A figure per network."""
+    """A figure per network and six of its layers."""
     asked = results.study.get("influence") or {"variants": ()}
     drawn = {}
     for variant in asked["variants"]:
         for record in results.stages(variant)[:1]:
             if about := results.open(record, "influence"):
-                drawn[results.label(variant)] = scatter(about["layers"])
+                layers = list(about["layers"].items())
+                for start in range(0, len(layers), MOST):
+                    part = dict(layers[start : start + MOST])
+                    named = f"{results.label(variant)}, {', '.join(part)}"
+                    drawn[named] = scatter(part)
     return drawn or None
 
 

@@ -1,0 +1,134 @@
+"""Controls, lessons and looks in the report: sentences, tables and figures."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from document import results_of
+from finish import finish
+from synthetic import STUDY, make_results
+
+from labmill.report import contents
+from labmill.report.figures import draw
+from labmill.report.figures.search_pareto import probability
+
+LAYER = {
+    "accuracy_drop": [0.01, 0.0, 0.02],
+    "loss_rise": [0.1, -0.01, 0.2],
+    "predicted": {"squares": [2.0, 1.0, 3.0], "random": [0.5, 0.1, 0.2]},
+    "rank_correlation": {
+        "squares": {"accuracy_drop": 1.0, "loss_rise": 1.0},
+        "random": {"accuracy_drop": 0.5, "loss_rise": -0.5},
+    },
+}
+TIME = {"q1_s": 0.9, "q3_s": 1.2, "n": 3}
+TIMES = {"library": {"median_s": 1.0, **TIME}, "unfold": {"median_s": 2.5, **TIME}}
+CHANGES = {
+    "pruning": {
+        "prune": STUDY["pruning"]["prune"]
+        | {"controls": ["scratch", "longer"], "above": 0.8, "measured": "every"}
+    },
+    "lessons": {"reference": "vit_sin_relu", "variants": ["vit_sin_tanh"]},
+    "influence": {"variants": ["cnn"]},
+    "formulate": {"variants": ["cnn"]},
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished study with all of it, and a lesson that diverged."""
+    root = tmp_path_factory.mktemp("work")
+    job, index = make_results(root, diverged=True, changes=CHANGES)
+    found = {
+        "influence": {"layers": {"conv1": LAYER}},
+        "formulate": {
+            "images": 2000,
+            "batch": 32,
+            "threads": 1,
+            "device": "cpu",
+            "inference": TIMES,
+            "training": TIMES,
+            "largest_difference": {"library": 0.0, "unfold": 2e-6},
+        },
+    }
+    for record in index:
+        for kind in found.keys() & record["files"].keys():
+            (root / record["files"][kind]).write_text(json.dumps(found[kind]))
+    return finish(root, job, index)
+
+
+@pytest.fixture
+def claims(place: Path) -> dict[str, dict]:
+    return {c["id"]: c for c in json.loads((place / "claims.json").read_text())}
+
+
+def accuracy(place: Path, stage: str) -> list[float]:
+    rows = pd.read_csv(place / "runs.csv")
+    return rows[(rows["variant"] == "cnn") & (rows["stage"] == stage)].test_accuracy
+
+
+def test_a_loop_is_held_against_its_controls(place: Path, claims):
+    end = accuracy(place, "prune_3").to_numpy()
+    for control in ("scratch", "longer"):
+        claim = claims[f"prune:prune:cnn:{control}"]
+        expected = np.mean(end - accuracy(place, f"prune_{control}").to_numpy())
+        assert claim["estimate"] == pytest.approx(expected)
+        assert claim["n"] == 3
+        assert claim["family"] == claims["prune:prune:cnn:end"]["family"]
+    rows = contents.controls(results_of(place)).rows
+    assert [row[1] for row in rows] == [
+        "dense",
+        "pruned to the end",
+        "same widths from scratch",
+        "unpruned, trained as long",
+    ]
+
+
+def test_the_network_of_fewest_operations_above_an_accuracy(place: Path, claims):
+    said = claims["prune:prune:cnn:enough"]["statement"]
+    assert "above 80" in said
+    for seed, test in enumerate(accuracy(place, "prune_3")):
+        part = said.split(f"seed {seed}: ")[1].split(";  seed")[0]
+        assert part.startswith("step 3 (0 10 units; 34")
+        assert f"test {100 * test:.1f}" in part
+
+
+def test_lessons_measure_curves_and_enter_no_ranking(claims):
+    said = claims["lesson:vit_sin_tanh"]
+    # The synthetic training loss only falls.
+    assert said["estimate"] == 0
+    assert "falls by" in said["statement"]
+    assert "Generalisation gap" in said["statement"]
+    assert not [id for id in claims if id.startswith("pair:") and "vit_sin_tanh" in id]
+
+
+def test_influence_and_products_are_told(place: Path, claims):
+    said = claims["influence:cnn:conv1"]["statement"]
+    assert "1.00 for squares" in said and "−0.50 for random" in said
+    said = claims["formulate:cnn"]["statement"]
+    assert "inference takes 1.00" in said and "2.50" in said
+    table = contents.formulations(results_of(place))
+    assert [row[1] for row in table.rows] == ["library", "unfold"]
+
+
+@pytest.mark.parametrize("name", ["influence", "lessons", "pruning_cost"])
+def test_figures_are_drawn(place: Path, name: str):
+    assert draw(name, results_of(place))
+
+
+def test_probability_of_being_on_the_front_is_over_seeds():
+    def point(cost, *accuracies):
+        return {
+            "operations": cost,
+            "validation_accuracy": float(np.mean(accuracies)),
+            "accuracies": list(accuracies),
+            "costs": {"operations": [cost] * len(accuracies)},
+        }
+
+    points = [point(1, 0.5, 0.5), point(2, 0.6, 0.4), point(3, 0.7, 0.7)]
+    assert probability(points, "operations").tolist() == [1.0, 0.5, 1.0]
+    # With unequal seeds the means decide.
+    points[0]["accuracies"].append(0.5)
+    assert probability(points, "operations").tolist() == [1.0, 0.0, 1.0]
