@@ -9,6 +9,7 @@ configfile: workflow.source_path("config.yaml")
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/common_stages.smk"
 
 
 localrules:

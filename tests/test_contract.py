@@ -49,6 +49,7 @@ def test_rule(name: str):
         block = re.search(rf"^    {directive}:\n((?:        .*\n)+)", body, re.M)
         if block:
             entries = re.findall(r"^        (\S.*)$", block[1], re.M)
+            entries = [entry for entry in entries if entry != "),"]
             assert all(re.match(r"\w+=", entry) for entry in entries), entries
 
 
@@ -57,7 +58,7 @@ def test_rule_file_states_its_contract(path: Path):
     text = path.read_text()
     assert text.startswith('"""')
     assert len(text.splitlines()) <= 200
-    if path.name != "common.smk":
+    if not path.name.startswith("common"):
         assert "REQUIRED INPUTS:" in text and "OUTPUTS:" in text
 
 
