@@ -21,7 +21,7 @@ LESSON = Plain(
     "{label}. Oscillation: {undone} of all movement of the training loss between "
     "recordings is undone again ({reference}: {reference_undone}), and it jumps by "
     "{swing} about its own course ({reference_swing}). Slope: over the second half of "
-    "its recordings it {slope} ({reference}: it {reference_slope}).{gap}"
+    "its recordings it {slope}; that of {reference} {reference_slope}.{gap}"
 )
 GAP = (
     " Generalisation gap: at the end the validation loss is {loss} {side} the training "
@@ -116,7 +116,7 @@ def told(found: Slope) -> str:
     low, high = (signed(value) for value in (found.low, found.high))
     by = f" by {words.significant(abs(found.estimate), 2)} per epoch"
     verb = VERBS[found.verdict] + ("" if found.verdict == "level" else by)
-    return f"{verb} (95{words.SPACE}% interval of the change per epoch {low} to {high})"
+    return f"{verb} (change per epoch, 95{words.SPACE}% interval: {low} to {high})"
 
 
 def signed(value: float) -> str:

@@ -13,12 +13,13 @@ from labmill.search.pareto import front
 CAPTION = (
     "Validation accuracy after fine-tuning against multiply–adds and against measured "
     "latency (of the first seed, at the largest batch that was timed), for every pruned "
-    "network, the dense one (star) and the controls (hollow); the line joins the pruned "
+    "network, the network as trained and the controls; the line joins the pruned "
     "networks that no other beats in both."
 )
 ALT = (
     "Scatter plots of accuracy against multiply-adds and latency with the Pareto front."
 )
+STAR = {"marker": "*", "ms": 9, "color": style.INK}
 COSTS = {"macs": "Multiply–adds per image", "latency_ms": "Latency (ms)"}
 
 
@@ -42,6 +43,8 @@ def draw(results: Results) -> Figure | None:
     panels[0].set_ylabel("Validation accuracy (%)")
     looks = [look(i) for i in range(len(groups))]
     names = [style.shorten(name, 40) for name in groups]
+    names.append("as trained")
+    looks.append(STAR | {"ls": "none"})
     for control, words in CONTROLS.items():
         if any(net.control == control for net in found):
             names.append(words)
@@ -73,7 +76,7 @@ def marks(axes: Axes, nets: list[Network], cost: str, index: int) -> None:
         elif net.step:
             axes.plot(x, y, ms=4.5, alpha=0.85, **look(index))
         else:
-            axes.plot(x, y, "*", ms=9, color=style.INK, zorder=3)
+            axes.plot(x, y, zorder=3, **STAR)
 
 
 def line(axes: Axes, nets: list[Network], cost: str) -> None:
