@@ -12,6 +12,7 @@ import pandas as pd
 import pymupdf
 import pytest
 from document import Page, built, plain, said, write_again
+from synthetic import STUDY
 
 from labmill.errors import LabmillError
 from labmill.report.document import SECTIONS
@@ -169,6 +170,14 @@ def test_one_seed_cannot_rank_and_says_so(tmp_path):
     text = (folder / "report.md").read_text()
     assert "variants cannot be ranked" in text.partition("## Question")[0]
     assert "may be no more than the luck of that seed" in text
+
+
+def test_one_variant_has_a_report_without_tests(tmp_path):
+    only = {"cnn": STUDY["variants"]["cnn"]}
+    changes = {"variants": only, "compare": {}, "pruning": {}, "published": None}
+    text = (built(tmp_path, changes=changes) / "report.md").read_text()
+    assert "The tests behind the claims" not in text
+    assert "Each sentence was computed from the results." in text
 
 
 def test_smoke_scale_says_that_it_is_no_result(tmp_path):
