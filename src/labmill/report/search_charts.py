@@ -7,7 +7,13 @@ import altair as alt
 
 from labmill.report import style
 from labmill.report.charts import HEIGHT, finished
-from labmill.report.text import ordered, setting, title
+from labmill.report.text import ordered, setting
+
+COSTS = {
+    "seconds": "Seconds of training",
+    "operations": "Training operations",
+    "parameters": "Parameters",
+}
 
 
 def points(chosen: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
@@ -49,18 +55,13 @@ def scatter(chosen: dict[str, Any]) -> Any:
     picked = alt.selection_point(
         name="picked", fields=["group"], bind="legend", toggle="true"
     )
-    cost = "operations" if any(row["operations"] for row in rows) else "seconds"
+    cost, x = against(COSTS)
     chart = (
         alt.Chart(alt.Data(values=rows), width="container", height=HEIGHT)
-        .transform_calculate(group="datum[by]")
+        .transform_calculate(group="datum[by]", x="datum[cost]")
         .mark_point(filled=True, size=70)
         .encode(
-            x=alt.X(
-                f"{cost}:Q",
-                title=title("train_operations" if cost == "operations" else cost),
-                scale=alt.Scale(type="log"),
-                axis=alt.Axis(format=".2~s", grid=False),
-            ),
+            x=x,
             y=alt.Y(
                 "value:Q",
                 title="Validation accuracy",
@@ -75,41 +76,42 @@ def scatter(chosen: dict[str, Any]) -> Any:
             opacity=alt.condition(picked, alt.value(0.9), alt.value(0.1)),
             tooltip=tips(names),
         )
-        .add_params(by, picked)
+        .add_params(cost, by, picked)
     )
     return finished(chart)
 
 
+def against(costs: dict[str, str]) -> tuple[alt.Parameter, alt.X]:
+    """A menu of costs (column → words), and the axis of the field `x` that it fills."""
+    fields = list(costs)
+    menu = alt.binding_select(
+        options=fields, labels=[costs[field] for field in fields], name="Cost "
+    )
+    axis = alt.Axis(format=".2~s", grid=False)
+    x = alt.X("x:Q", title="Cost", scale=alt.Scale(type="log"), axis=axis)
+    return alt.param(name="cost", value=fields[0], bind=menu), x
+
+
 def fronts(
     chosen: dict[str, Any],
-    costs: dict[str, str],
     probability: Callable[[list[dict[str, Any]], str], Sequence[float]],
 ) -> Any:
     """Accuracy against the cost of a menu; colour: how often a seed is on the front.
 
-    costs: column → words; probability: points and a cost → shares.
+    probability: points and a cost → shares.
     """
     rows, names = points(chosen)
     ranked = [p for p in chosen["ranking"] if p["validation_accuracy"] is not None]
-    for cost in costs:
-        for row, share in zip(rows, probability(ranked, cost), strict=True):
-            row[f"on_{cost}"] = round(float(share), 3)
-    fields = list(costs)
-    menu = alt.binding_select(
-        options=fields, labels=[costs[f] for f in fields], name="Cost "
-    )
-    by = alt.param(name="cost", value=fields[0], bind=menu)
+    for column in COSTS:
+        for row, share in zip(rows, probability(ranked, column), strict=True):
+            row[f"on_{column}"] = round(float(share), 3)
+    cost, x = against(COSTS)
     chart = (
         alt.Chart(alt.Data(values=rows), width="container", height=HEIGHT)
         .transform_calculate(x="datum[cost]", share="datum['on_' + cost]")
         .mark_point(filled=True, size=80)
         .encode(
-            x=alt.X(
-                "x:Q",
-                title="Cost",
-                scale=alt.Scale(type="log"),
-                axis=alt.Axis(format=".2~s", grid=False),
-            ),
+            x=x,
             y=alt.Y(
                 "value:Q",
                 title="Validation accuracy",
@@ -127,7 +129,7 @@ def fronts(
                 alt.Tooltip("share:Q", title="On the front", format=".0%"),
             ],
         )
-        .add_params(by)
+        .add_params(cost)
     )
     return finished(chart)
 

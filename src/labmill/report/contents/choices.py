@@ -120,14 +120,13 @@ def formulations(results: Results) -> Table | None:
 
 
 def ranking(results: Results, search: str, by: str, top: int = 10) -> Table:
-    """The first points of a search, by validation accuracy or by cost."""
+    """The first points of a search, by `validation_accuracy`, `seconds` or `operations`."""
     chosen = results.searches[search]
-    points_ = [p for p in chosen["ranking"] if p["validation_accuracy"] is not None]
-    cost = chosen["rule"]["cost"]
-    if by == "accuracy":
-        points_ = sorted(points_, key=lambda p: -p["validation_accuracy"])
-    elif by == "cost":
-        points_ = sorted(points_, key=lambda p: p[cost])
+    sign = -1 if by == "validation_accuracy" else 1
+    points_ = sorted(
+        (p for p in chosen["ranking"] if p["validation_accuracy"] is not None),
+        key=lambda p: sign * p[by],
+    )
     keys = list(points_[0]["settings"]) if points_ else []
     rows = [
         [
@@ -140,7 +139,7 @@ def ranking(results: Results, search: str, by: str, top: int = 10) -> Table:
         ]
         for place, point in enumerate(points_[:top], 1)
     ]
-    words = {"accuracy": "validation accuracy", "cost": f"cost ({cost})"}
+    words = {"seconds": "training time", "operations": "training operations"}
     return Table(
         [
             "Rank",
@@ -152,6 +151,6 @@ def ranking(results: Results, search: str, by: str, top: int = 10) -> Table:
         ],
         rows,
         f"Search {search}: the first {len(rows)} of {len(chosen['ranking'])} points "
-        f"by {words[by]}.",
+        f"by {words.get(by, 'validation accuracy')}.",
         "r" * (len(keys) + 5),
     )

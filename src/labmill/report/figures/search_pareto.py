@@ -10,6 +10,7 @@ from labmill.report import search_charts, style
 from labmill.report.figures.cost import logarithmic
 from labmill.report.figures.search import points_of
 from labmill.report.results import Results
+from labmill.report.search_charts import COSTS
 from labmill.search.pareto import front, membership
 
 CAPTION = (
@@ -21,11 +22,6 @@ ALT = (
     "Three scatter plots of validation accuracy against seconds, operations and "
     "parameters, with the Pareto front as a line."
 )
-COSTS = {
-    "seconds": "Seconds of training",
-    "operations": "Training operations",
-    "parameters": "Parameters",
-}
 
 
 def draw(results: Results) -> dict[str, Figure] | None:
@@ -76,7 +72,7 @@ def fronts(chosen: dict[str, Any]) -> Figure:
 def chart(results: Results) -> dict[str, object]:
     """One chart per search, whose cost a menu chooses."""
     return {
-        name: search_charts.fronts(chosen, COSTS, probability)
+        name: search_charts.fronts(chosen, probability)
         for name, chosen in results.searches.items()
         if len(points_of(chosen)) > 1
     }
