@@ -76,7 +76,7 @@ def scatter(chosen: dict[str, Any]) -> Any:
             opacity=alt.condition(picked, alt.value(0.9), alt.value(0.1)),
             tooltip=tips(names),
         )
-        .add_params(cost, by, picked)
+        .add_params(by, cost, picked)
     )
     return finished(chart)
 
