@@ -88,7 +88,8 @@ def against(costs: dict[str, str]) -> tuple[alt.Parameter, alt.X]:
         options=fields, labels=[costs[field] for field in fields], name="Cost "
     )
     axis = alt.Axis(format=".2~s", grid=False)
-    x = alt.X("x:Q", title="Cost", scale=alt.Scale(type="log"), axis=axis)
+    scale = alt.Scale(type="log", nice=False, padding=12)
+    x = alt.X("x:Q", title="Cost", scale=scale, axis=axis)
     return alt.param(name="cost", value=fields[0], bind=menu), x
 
 
