@@ -38,7 +38,7 @@ SUMMARY = (
     "test.npz",
     "test_openings.jsonl",
 )
-LEFT_OUT = ("model", "batches")
+LEFT_OUT = ("model",)
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip can hold
 
 
