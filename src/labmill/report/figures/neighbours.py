@@ -26,8 +26,7 @@ def draw(results: Results) -> list[Figure] | None:
 def rows(results: Results, one: Represented) -> Figure:
     """A row per query image."""
     places, labels = one.arrays["neighbours"], one.arrays["neighbour_labels"]
-    drawn = style.figure(0.62 * len(places) + 0.6, 0.62 * places.shape[1] + 1.3)
-    drawn.suptitle(style.shorten(one.label, 44), fontsize=9)
+    drawn = style.figure(0.62 * len(places) + 0.4, 0.62 * places.shape[1] + 1.3)
     grid = drawn.subplots(*places.shape, squeeze=False)
     for row, of, axes in zip(places, labels, grid, strict=True):
         for column, (place, label, panel) in enumerate(zip(row, of, axes, strict=True)):
@@ -47,5 +46,6 @@ def rows(results: Results, one: Represented) -> Figure:
             va="center",
             fontsize=8,
         )
-    style.legend(drawn, ["same class", "another class"], [SAME, OTHER])
+    names = [style.shorten(one.label, 34), "same class", "another class"]
+    style.legend(drawn, names, [{"ls": "none"}, SAME, OTHER])
     return drawn
