@@ -3,6 +3,7 @@
 Root only. Starts and stops its own daemons and nothing else.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -257,14 +258,19 @@ class Cluster:
         subprocess.run([*add, "cluster", "toy"], check=True, capture_output=True)
         for line in (
             ["account", "lab", "Cluster=toy"],
-            ["user", "root", "Account=lab"],
+            ["user", "root,nobody,games", "Account=lab"],
         ):
             subprocess.run([*add, *line], check=True, capture_output=True)
 
     def stop(self) -> None:
         """Cancel our jobs, stop our daemons, take our links away."""
         if self.folder.joinpath("slurmctld.pid").exists():
-            subprocess.run(["scancel", "--partition=gpu,cpu"], capture_output=True)
+            for partition in ("gpu", "cpu"):
+                cancel = ["scancel", f"--partition={partition}"]
+                subprocess.run(cancel, capture_output=True)
+            # Nobody would kill what outlives its slurmd.
+            with contextlib.suppress(TimeoutError):
+                wait(lambda: not out("squeue", "-h").strip())
         for path in reversed(self.started):
             kill(path)
         for link in self.links:

@@ -1,32 +1,38 @@
 """A cluster that keeps accounts: preflight, a whole study, two users, packing."""
 
 import json
+import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import yaml
-from cluster import out
-from heads import Head, environment
+from cluster import out, wait
+from heads import GROUP, Head, environment, gated, same_results, two_users
 
 ACCOUNTING = True
+EPOCHS = 5
 STUDY = {
     "title": "Accounts",
     "data": {"dataset": "digits", "limit": 200, "test_limit": 100},
     "defaults": {
         "model": {"name": "vit", "patch": 4, "dim": 8, "depth": 1, "heads": 2},
-        "training": {"epochs": 700, "batch_size": 32, "learning_rate": 1e-3}
+        "training": {"epochs": EPOCHS, "batch_size": 32, "learning_rate": 1e-3}
         | {"compile": "off", "precision": "fp32"},
     },
     "seeds": [0],
     "variants": {"vit": {}},
     "measure": {"batches": [1], "repeats": 3},
 }
+# Of the files that are fetched into a store, where this machine has them.
+FETCHED = STUDY["data"] | (
+    {"dataset": "mnist"} if os.environ.get("LABMILL_MIRROR") else {}
+)
 GPU_RULES = {"rule_train", "rule_evaluate", "rule_measure"}
-WEIGHTS = "results/s/{}/seed0/dense/model.safetensors"
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +63,26 @@ def whole(cluster, site, tmp_path_factory) -> Head:
     return head
 
 
+@pytest.fixture(scope="module")
+def local(tmp_path_factory) -> Head:
+    """The same run on this machine, without SLURM."""
+    head = Head(tmp_path_factory.mktemp("local") / "l", STUDY)
+    assert head.start(*head.targets("vit"), profile="local").wait() == 0, head.output
+    return head
+
+
 def sacct(folder: Path) -> list[tuple[str, str, str]]:
     """What accounting has on a working directory's jobs: state, GPUs, comment."""
     fields = "state,alloctres,comment,workdir"
-    rows = out("sacct", "-XnP", "-S", "00:00", f"--format={fields}%200").splitlines()
-    split = [row.split("|") for row in rows if row.strip()]
-    return [(r[0], r[1], r[2]) for r in split if r[3] == str(folder)]
+    asked = ("sacct", "-XnP", "-S", "00:00", f"--format={fields}%200")
+
+    def rows() -> list[tuple[str, str, str]]:
+        split = [row.split("|") for row in out(*asked).splitlines() if row.strip()]
+        return [(r[0], r[1], r[2]) for r in split if r[3] == str(folder)]
+
+    # The database hears of an end a moment later.
+    wait(lambda: not {"RUNNING", "PENDING"} & {state for state, *_ in rows()})
+    return rows()
 
 
 def test_doctor_finds_the_cluster(site):
@@ -87,49 +107,88 @@ def test_a_whole_study_runs_as_jobs_and_accounting_knows_their_gpus(whole):
         assert ("gres/gpu=1" in resources) == (rule in GPU_RULES), rule
 
 
+def test_a_whole_study_equals_a_local_one(whole, local):
+    assert same_results(whole, local, "vit", "vit")
+
+
 def test_every_job_keeps_its_log(whole):
     logs = list((whole.directory / "logs/slurm").glob("rule_train/*/*.log"))
     assert logs and "Finished jobid" in logs[0].read_text()
 
 
 def test_the_study_is_up_to_date_on_this_machine_too(whole):
-    done = Head.start(whole, "results/s/report.html", "-n", profile="local")
+    site = ("--configfile", "site.yaml")
+    done = whole.start("results/s/report.html", "-n", *site, profile="local")
     assert done.wait() == 0
     assert "everything is up to date" in done.output
 
 
 def test_two_users_at_once_and_an_scancel(cluster, tmp_path):
-    """Two working directories, one data store, at once; one of them loses its job."""
-    heads = [
-        Head(tmp_path / name, STUDY, "--config", f"store={tmp_path}/store")
-        for name in ("one", "two")
-    ]
-    for head in heads:
-        head.start(WEIGHTS.format("vit"))
-    end = time.monotonic() + 300
-    while "epoch 1" not in heads[0].training("vit") and time.monotonic() < end:
-        time.sleep(0.3)
-    (number, *_), *_ = cluster.queue(heads[0].directory)
+    """Two directories, one data store, at once; one user loses a job."""
+    names, root = two_users(tmp_path), gated(tmp_path)
+    store = tmp_path / "store"
+    store.mkdir()
+    shutil.chown(store, group=GROUP)
+    store.chmod(0o2775)
+    study, shared = STUDY | {"data": FETCHED}, ("--config", f"store={store}")
+    one, two = (
+        Head(tmp_path / name, study, *shared, root=root, user=user)
+        for name, user in zip("ab", names, strict=True)
+    )
+    one.hold("vit")
+    for head in (one, two):
+        head.start(*head.targets("vit"))
+    wait(lambda: one.trained("vit") or one.ended, 600)
+    ((number, *_),) = cluster.queue(one.directory)
     subprocess.run(["scancel", str(number)], check=True)
+    wait(lambda: one.saved("vit") or one.ended, 300)
+    one.release("vit")
     # With sacct as the status command the head would wait for ever from here on.
-    assert [head.wait(400) for head in heads] == [0, 0]
-    states = [sorted(s.split()[0] for s, *_ in sacct(head.directory)) for head in heads]
+    for head in (one, two):
+        assert head.wait(600) == 0, head.output
+    states = [sorted(s.split()[0] for s, *_ in sacct(x.directory)) for x in (one, two)]
     assert states == [["CANCELLED", "COMPLETED"], ["COMPLETED"]]
-    one, two = (head.file("vit", "model.safetensors").read_bytes() for head in heads)
-    assert one == two
+    local = Head(tmp_path / "local", study)
+    assert local.start(*local.targets("vit"), profile="local").wait() == 0, local.output
+    for head in (one, two):
+        assert [epoch for epoch, _ in head.trained("vit")] == [*range(1, EPOCHS + 1)]
+        assert same_results(head, local, "vit", "vit")
+    if mirror := os.environ.get("LABMILL_MIRROR"):
+        # Each of the four files was brought into the store once.
+        logs = [x.directory / "logs/download/mnist.log" for x in (one, two)]
+        assert sum(log.read_text().count(f": from {mirror}") for log in logs) == 4
 
 
-def test_small_runs_share_a_job(cluster, tmp_path):
+def test_the_head_may_be_a_small_job_itself(cluster, local, tmp_path):
+    head = Head(tmp_path / "head", STUDY)
+    asked = ["--partition=cpu", "--mem=2000", "--time=10", f"--chdir={head.directory}"]
+    command = shlex.join(head.command(*head.targets("vit")))
+    subprocess.run(
+        ["sbatch", "--wait", *asked, f"--wrap={command}"],
+        check=True,
+        env=environment(),
+        timeout=400,
+    )
+    rows = [(state, comment) for state, _, comment in sacct(head.directory)]
+    assert [state for state, _ in rows] == ["COMPLETED", "COMPLETED"]
+    assert "rule_train_wildcards_s_vit_0" in [comment for _, comment in rows]
+    assert same_results(head, local, "vit", "vit")
+
+
+def test_small_runs_share_a_job(cluster, local, tmp_path):
     """Six runs, packed by three, are two entries in the queue and six results."""
     study = STUDY | {"variants": {}}
     for n in range(6):
         study["variants"][f"v{n}"] = {"training": {"epochs": n + 2}}
     head = Head(tmp_path / "packed", study, "--config", "pack=3")
-    targets = [WEIGHTS.format(f"v{n}") for n in range(6)]
+    targets = [t for t in head.targets(*study["variants"]) if "model" in t]
     assert head.start(*targets).wait(600) == 0, head.output
     comments = [comment for *_, comment in cluster.queue(head.directory)]
     assert comments == ["labmill pack"] * 2
+    assert {state for state, *_ in sacct(head.directory)} == {"COMPLETED"}
     for n in range(6):
         description = json.loads(head.file(f"v{n}", "model.json").read_text())
         assert description["training"]["epochs"] == n + 2
         assert "completed" in head.training(f"v{n}")
+    packed = head.file(f"v{EPOCHS - 2}", "model.safetensors").read_bytes()
+    assert packed == local.file("vit", "model.safetensors").read_bytes()
