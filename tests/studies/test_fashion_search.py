@@ -1,0 +1,61 @@
+"""The Fashion-MNIST study and its grid: what is planned, and how fast."""
+
+import os
+
+import pytest
+
+from labmill.loading import SCALES
+from labmill.plan import Plan
+from mill import ROOT, Mill, planned
+
+GRID = {"architecture": 72, "training": 48}
+
+
+def study(name: str, scale: str = "full") -> Plan:
+    return Plan(ROOT / "studies" / f"{name}.yaml", scale)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", ["fashion_search_prune", "fashion_search_grid"])
+def test_searches_hold_the_published_points(name: str, scale: str):
+    plan = study(name, scale)
+    for stage, number in GRID.items():
+        points = plan.points(stage)
+        assert len(points) == number if scale == "full" else len(points) < number
+        assert len({point.name for point in points}) == len(points)
+    # A point's accuracy chooses; nothing but validation images may be behind it.
+    assert plan.study.data.validation
+
+
+def test_lessons_differ_from_their_reference_in_what_they_say():
+    plan = study("fashion_search_prune")
+    settings = {
+        name: plan.entry(name).training.model_dump()
+        for name in (plan.study.lessons.reference, *plan.study.lessons.variants)
+    }
+    sound = settings.pop("lesson")
+    differing = {
+        name: {key for key in sound if own[key] != sound[key]}
+        for name, own in settings.items()
+    }
+    assert differing["rate_high"] == differing["rate_low"] == {"learning_rate"}
+    assert differing["momentum_high"] == {"momentum"}
+    assert differing["batch_small"] == {"batch_size", "log_batches"}
+    assert not any(entry["until"] for entry in settings.values())
+
+
+def test_the_dry_run_of_all_points_and_seeds_takes_seconds(mill: Mill):
+    before = os.times()
+    done = mill.run("results/fashion_search_prune/report.html", "--dry-run")
+    after = os.times()
+    assert done.returncode == 0, done.stdout
+    spent = after.children_user + after.children_system
+    assert spent - before.children_user - before.children_system < 10
+    jobs = planned(done.stdout)
+    plan = study("fashion_search_prune")
+    runs = {f"train {e.name} {s}" for e in plan.entries.values() for s in e.seeds}
+    assert len(runs) > 3 * sum(GRID.values())
+    assert {job for job in jobs if job.startswith("train ")} == runs
+    # The first step of every loop is there; the others follow from results.
+    steps = [job for job in jobs if job.startswith("prune ")]
+    assert len(steps) == 2 * 3
