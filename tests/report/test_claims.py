@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import json
 import pkgutil
 import re
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from synthetic import make_results
 
 from labmill.evaluation.statistics import Verdict
+from labmill.fingerprint import canonical
 from labmill.report import claims as package
 from labmill.report.claims import SECTIONS, words
 from labmill.report.claims import template as made_of
@@ -435,3 +437,14 @@ def test_two_seeds_say_nothing_about_labels(tmp_path: Path):
     claim = over_labels(tmp_path, (0.12, 0.0, 0.0, 0.0), seeds=2)
     assert claim["verdict"] == Verdict.TOO_FEW
     assert "at least three are needed" in claim["statement"]
+
+
+def test_the_first_level_of_the_file_is_the_reference(tmp_path: Path):
+    job, index = make_results(tmp_path, seeds=1)
+    # As a job's record comes to its script: with sorted keys.
+    job = json.loads(canonical(job))
+    made = summary(job, index, place_of(index, tmp_path / "results/synthetic"))
+    asked = [c["id"] for c in made.claims if c["id"].startswith("compare:")]
+    assert "compare:positions:learnable" in asked, "sinusoidal stands first"
+    assert not any(id.startswith("compare:positions:sinusoidal") for id in asked)
+    assert "compare:network:cnn" in asked

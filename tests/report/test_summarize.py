@@ -8,7 +8,8 @@ import pytest
 from finish import finish
 from synthetic import CLASSES, TEST, make_results
 
-from labmill.report.read import Row, as_table, differing, number, read_table
+from labmill.report.read import Row
+from labmill.report.runs_table import as_table, differing, number, read_table
 from labmill.runtime import read_json
 
 

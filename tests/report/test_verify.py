@@ -13,7 +13,8 @@ from finish import finish
 from synthetic import make_results
 
 from labmill.errors import LabmillError
-from labmill.report.verify import differences, main, verify
+from labmill.report.mismatches import differences
+from labmill.report.verify import main, verify
 from labmill.runtime import read_json, write_json
 
 

@@ -99,7 +99,29 @@ def test_numbers_of_figures_and_tables_count_up(folder):
     for kind in ("Figure", "Table"):
         found = [int(n) for n in re.findall(rf"\*\*{kind} (\d+)\.\*\*", text)]
         assert found == list(range(1, len(found) + 1))
-    assert "\ue000" not in text
+
+
+def test_references_lead_to_what_they_name(folder, page, pdf):
+    text = (folder / "report.md").read_text()
+    found = re.findall(r"\[((?:Figure|Table) \d+)\]\(#([\w-]+)\)", text)
+    assert len(found) > 12
+    for words, anchor in found:
+        assert re.search(rf"\*\*{words}\.\*\*.*{{#{anchor}[ }}]", text), words
+        assert any(e.get("id") == anchor for _, e in page.elements), anchor
+    inside = [link for sheet in pdf for link in sheet.get_links() if link["kind"] == 4]
+    assert len(inside) >= len(found)
+
+
+def test_pdf_has_contents_and_bookmarks(folder, pdf):
+    text = (folder / "report.md").read_text()
+    sections = re.findall(r"^## (.+?) \{#section", text, re.M)
+    marks = [title for level, title, _ in pdf.get_toc() if level == 2]
+    assert marks == [title.replace("\\", "") for title in sections]
+    first = plain(pdf[0].get_text())
+    pages = {title: number for level, title, number in pdf.get_toc() if level == 2}
+    assert all(
+        plain(f"{title} {pages[title]}") in first.replace(".", "") for title in marks
+    )
 
 
 def test_page_needs_nothing_from_anywhere(folder, page):

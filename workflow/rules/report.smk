@@ -13,7 +13,12 @@ rule summarize:
         steps=next_steps,
         files=results_files,
     output:
-        runs="results/{study}/runs.csv",
+        runs=report(
+            "results/{study}/runs.csv",
+            category="{study}",
+            subcategory="Tables",
+            labels={"table": "all runs"},
+        ),
         index="results/{study}/index.json",
         claims="results/{study}/claims.json",
     log:
@@ -44,9 +49,25 @@ rule report:
         card=dataset_card,
     output:
         markdown="results/{study}/report.md",
-        html="results/{study}/report.html",
-        pdf="results/{study}/report.pdf",
-        figures=directory("results/{study}/figures"),
+        html=report(
+            "results/{study}/report.html",
+            category="{study}",
+            subcategory="Report",
+            labels={"format": "HTML"},
+        ),
+        pdf=report(
+            "results/{study}/report.pdf",
+            category="{study}",
+            subcategory="Report",
+            labels={"format": "PDF"},
+        ),
+        figures=report(
+            directory("results/{study}/figures"),
+            patterns=["{figure}.svg"],
+            category="{study}",
+            subcategory="Figures",
+            labels={"figure": "{figure}"},
+        ),
     log:
         "logs/report/{study}.log",
     benchmark:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from labmill.cluster.script import batch_lines
 from labmill.errors import LabmillError
-from labmill.report.read import Place, write_table
+from labmill.report.read import Place
 from labmill.report.recompute import opened
+from labmill.report.runs_table import write_table
 from labmill.report.summarize import summary
 from labmill.report.verify import records_of
 from labmill.report.write import write

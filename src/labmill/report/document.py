@@ -53,7 +53,6 @@ SUBJECTS = {
 }
 # A section of the author's own stands before these.
 LAST = ("limits", "references", "appendix")
-REFERENCE = re.compile("\ue000([\\w-]+)\ue001")
 
 
 class Document:
@@ -79,7 +78,6 @@ class Document:
             "profiles": profiles,
             "figure": self.figure,
             "table": self.table,
-            "ref": self.ref,
             "see": self.see,
             "md": Markdown,
             "claims": self.claims,
@@ -98,7 +96,6 @@ class Document:
         head = self.templates.get_template("report.md.j2").render()
         parts = [head, *(self.section(name) for name in self.order())]
         text = "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
-        text = REFERENCE.sub(lambda found: self.numbers[found[1]], text)
         return re.sub(r"\n{3,}", "\n\n", text)
 
     def order(self) -> list[str]:
@@ -185,10 +182,6 @@ class Document:
     def number(self, kind: str, name: str, words: str, anchor: str) -> None:
         """Remember what a reference to a figure or table says and leads to: its first part."""
         self.numbers.setdefault(f"{kind}-{name}", f"[{words}](#{kind}-{anchor})")
-
-    def ref(self, name: str) -> Markdown:
-        """A reference to `fig-<figure>` or `tbl-<table>`, which may stand further down."""
-        return Markdown(f"\ue000{name}\ue001")
 
     def see(self, *shown: tuple[str, str]) -> Markdown:
         """`Figure 4 shows …, Table 7 … and …`: of what stands in the report already."""

@@ -1,7 +1,5 @@
 """Read a study's files into rows, each cell with the file and field it came from."""
 
-import csv
-import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sized
@@ -11,12 +9,12 @@ from typing import Any
 
 from labmill.errors import LabmillError
 from labmill.fingerprint import digest
-from labmill.runtime import atomic_write, read_json
+from labmill.report.runs_table import read_table
+from labmill.runtime import read_json
 from labmill.search.chosen import settings_at
 from labmill.search.select import figures
 
 PARTS = ("validation", "test")
-IDENTITY = ("variant", "label", "kind", "seed", "stage", "status", "reason", "model")
 # Without one of these, a stage has no result. A capsule leaves the weights out.
 NEEDED = ("description", "history", "prune", "metrics", "predictions")
 TIME = re.compile(r"^\d\d:\d\d:\d\d ")
@@ -94,6 +92,23 @@ def place_of(index: Iterable[Mapping[str, Any]], folder: Path) -> Place:
             planned = Path(record["folder"]).parents[2]
         return Place(folder, planned.as_posix())
     raise LabmillError(f"{folder}: the plan lists no runs")
+
+
+def as_declared(study: Mapping[str, Any]) -> dict[str, Any]:
+    """The study of a job's record with each question's levels in the file's order.
+
+    The first level is the reference, and a record's keys are sorted.
+    """
+    questions = {
+        name: asked
+        | {
+            "levels": {
+                k: asked["levels"][k] for k in asked.get("order", asked["levels"])
+            }
+        }
+        for name, asked in study["compare"].items()
+    }
+    return {**study, "compare": questions}
 
 
 def read_rows(
@@ -277,60 +292,3 @@ def flat(prefix: str, value: Any) -> dict[str, Any]:
             for key, leaf in flat(f"{prefix}.{name}" if prefix else name, inner).items()
         }
     return {prefix: value}
-
-
-def differing(rows: Iterable[Row]) -> list[str]:
-    """The settings that are not the same in all rows that have settings."""
-    known = [row.settings for row in rows if row.settings]
-    keys = dict.fromkeys(key for settings in known for key in settings)
-    return [
-        key
-        for key in keys
-        if len({json.dumps(settings.get(key)) for settings in known}) > 1
-    ]
-
-
-def as_table(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """The rows of runs.csv: identity, settings that differ, figures; None where empty."""
-    rows = list(rows)
-    varied = differing(row for row in rows if row.cells["stage"] == "dense")
-    figures = dict.fromkeys(
-        name for row in rows for name in row.cells if name not in IDENTITY
-    )
-    table = []
-    for row in rows:
-        settings = {key: row.settings.get(key) for key in varied}
-        settings = {
-            key: json.dumps(value) if isinstance(value, list | dict) else value
-            for key, value in settings.items()
-        }
-        cells = {name: row.cells.get(name) for name in (*IDENTITY, *figures)}
-        table.append({**{k: cells.pop(k) for k in IDENTITY}, **settings, **cells})
-    return table
-
-
-def write_table(path: Path, table: list[dict[str, Any]]) -> None:
-    """Write rows as CSV, atomically; numbers in full, None as an empty cell."""
-    with atomic_write(path) as file:
-        writer = csv.DictWriter(file, list(table[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table)
-
-
-def read_table(path: Path) -> list[dict[str, Any]]:
-    """A CSV file's rows: numbers as int or float, empty cells as None."""
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        return [
-            {name: number(text) for name, text in row.items()}
-            for row in csv.DictReader(file)
-        ]
-
-
-def number(text: str) -> Any:
-    """A cell's value: int, float, text, or None where it is empty."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text or None

@@ -8,8 +8,8 @@ from typing import Any
 
 from labmill.fingerprint import dataset_key
 from labmill.report.document import Document
-from labmill.report.read import write_table
 from labmill.report.results import Results
+from labmill.report.runs_table import write_table
 from labmill.report.summarize import Summary
 from labmill.report.text import Markdown
 from labmill.runtime import write_json

@@ -13,15 +13,8 @@ from typing import Any
 
 from labmill.report.claims import Evidence, make_claims
 from labmill.report.mixed import mixed
-from labmill.report.read import (
-    Place,
-    Row,
-    Scores,
-    as_table,
-    place_of,
-    read_rows,
-    write_table,
-)
+from labmill.report.read import Place, Row, Scores, as_declared, place_of, read_rows
+from labmill.report.runs_table import as_table, write_table
 from labmill.runtime import log, write_json
 
 
@@ -63,7 +56,7 @@ def summary(
     scores: Scores | None = None,
 ) -> Summary:
     """Everything that follows from the files; `scores` replaces reading metrics.json."""
-    study = job["settings"]["study"]
+    study = as_declared(job["settings"]["study"])
     rows = read_rows(index, place, study, scores)
     searches = {
         record["stage"]: record["files"]["chosen"]

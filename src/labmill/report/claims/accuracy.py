@@ -1,6 +1,6 @@
 """Which variant, and what a factor does: tests over seeds, or over images for one seed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
@@ -8,23 +8,19 @@ import numpy as np
 
 from labmill.evaluation.statistics import (
     Verdict,
-    holm,
     mean_over_seeds,
     minimum_detectable_effect,
-    paired_images,
-    verdict,
 )
 from labmill.report.claims import words
 from labmill.report.claims.evidence import (
     LEAST_SEEDS,
-    Contrast,
     Evidence,
     Outcome,
     compare_seeds,
     contrast,
-    correct,
     worst,
 )
+from labmill.report.claims.images import image_claims
 from labmill.report.claims.template import Judged, Plain, Test, judged, plain
 
 Claims = list[dict[str, Any]]
@@ -59,23 +55,6 @@ DIFFERENCE = Judged(
     "this spread, {seeds} could show no less than {detectable}.",
     too_few="{metric}{mean_of}: from {seeds} it cannot be said whether {first} and "
     "{second} differ; at least {least} are needed.",
-)
-IMAGES = Judged(
-    higher="On these {images} test images, for these two trained networks (seed {seed}), "
-    "{first} has a test accuracy {difference} higher than {second}: {only_first} images "
-    "only the first gets right, {only_second} only the second (McNemar's exact test, {p} "
-    "after Holm's correction). Whether this would happen again with other seeds, this "
-    "does not say.",
-    lower="On these {images} test images, for these two trained networks (seed {seed}), "
-    "{first} has a test accuracy {difference} lower than {second}: {only_first} images "
-    "only the first gets right, {only_second} only the second (McNemar's exact test, {p} "
-    "after Holm's correction). Whether this would happen again with other seeds, this "
-    "does not say.",
-    not_shown="On these {images} test images, for these two trained networks (seed "
-    "{seed}), no difference in test accuracy between {first} and {second} is shown: "
-    "{only_first} images only the first gets right, {only_second} only the second "
-    "(McNemar's exact test, {p} after Holm's correction).",
-    too_few="There are too few test images to compare {first} and {second}.",
 )
 POWER = Plain(
     "How fine a difference these runs can show: two variants' test accuracies differ "
@@ -242,63 +221,6 @@ def difference_claim(
         least=words.spelled(LEAST_SEEDS),
         mean_of=mean_of,
     )
-
-
-def image_claims(
-    evidence: Evidence, contrasts: Iterable[Contrast], section: str
-) -> Claims:
-    """Single networks against each other on the test images; Holm over the contrasts."""
-    made = []
-    for one in contrasts:
-        for seed, pairs in list(one.pairs.items())[:1]:
-            for first, second in pairs:
-                right = [correct(evidence, row)[0] for row in (first, second)]
-                made.append((one, seed, first, second, paired_images(*right)))
-    adjusted = holm([compared.p for *_, compared in made])
-    claims = []
-    for (one, seed, *rows, compared), p_holm in zip(made, adjusted, strict=True):
-        ends = ":".join(row.cells["variant"] for row in rows)
-        labels = [stage_label(row) for row in rows]
-        test = Test(
-            name="McNemar's exact test over test images",
-            n=compared.n,
-            family=f"{section}: single networks",
-            estimate=compared.estimate,
-            low=compared.low,
-            high=compared.high,
-            p=compared.p,
-            p_holm=p_holm,
-            verdict=verdict(p_holm, estimate=compared.estimate, n_seeds=None),
-        )
-        claims.append(
-            judged(
-                IMAGES,
-                test,
-                f"{one.id}:images:{ends}",
-                section,
-                [
-                    {"file": row.record["files"]["predictions"], "field": "test_logits"}
-                    for row in rows
-                ],
-                images=f"{compared.n:,}",
-                seed=seed,
-                first=labels[0],
-                second=labels[1],
-                difference=words.points(
-                    compared.estimate, words.decimals(compared.n, 1)
-                ),
-                only_first=compared.only_first,
-                only_second=compared.only_second,
-                p=words.p_value(p_holm if p_holm is not None else compared.p),
-            )
-        )
-    return claims
-
-
-def stage_label(row: Any) -> str:
-    """A network's name: its variant's, with the stage where that is not `dense`."""
-    label, stage = words.named(row.cells["label"]), row.cells["stage"]
-    return label if stage == "dense" else f"{label} after {words.named(stage)}"
 
 
 def power_claims(evidence: Evidence, outcomes: Sequence[Outcome]) -> Claims:

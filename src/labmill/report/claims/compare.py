@@ -13,7 +13,6 @@ from labmill.report.claims.accuracy import (
     SIDE_BY_SIDE,
     Claims,
     difference_claim,
-    image_claims,
 )
 from labmill.report.claims.evidence import (
     Contrast,
@@ -22,6 +21,7 @@ from labmill.report.claims.evidence import (
     contrast,
     correct,
 )
+from labmill.report.claims.images import image_claims
 from labmill.report.claims.template import Judged, Test, judged, plain
 
 # Counted or timed once per network: there is no spread over seeds to test against.

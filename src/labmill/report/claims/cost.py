@@ -10,7 +10,8 @@ from labmill.evaluation.statistics import mean_over_seeds
 from labmill.report.claims import words
 from labmill.report.claims.evidence import Evidence
 from labmill.report.claims.template import Plain, plain
-from labmill.report.read import Row, read_table
+from labmill.report.read import Row
+from labmill.report.runs_table import read_table
 
 COST = Plain("Cost of {label}: {parts}.")
 GAP = Plain(

@@ -7,7 +7,8 @@ from typing import Any
 from labmill.report.claims import words
 from labmill.report.claims.evidence import Evidence
 from labmill.report.claims.template import Plain, plain
-from labmill.report.read import Row, read_table
+from labmill.report.read import Row
+from labmill.report.runs_table import read_table
 from labmill.search.curves import (
     Slope,
     curve,

@@ -7,8 +7,9 @@ import numpy as np
 
 from labmill.evaluation.statistics import Verdict
 from labmill.report.claims import words
-from labmill.report.claims.accuracy import ACCURACY, difference_claim, image_claims
+from labmill.report.claims.accuracy import ACCURACY, difference_claim
 from labmill.report.claims.evidence import Contrast, Evidence, compare_seeds
+from labmill.report.claims.images import image_claims
 from labmill.report.claims.template import Plain, plain
 from labmill.report.read import Row, made_by_all
 from labmill.runtime import read_json
