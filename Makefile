@@ -12,7 +12,7 @@ READY := .venv/.ready
 # Every job imports torch: without compiled modules that takes half as long again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help quickstart study doctor plan test testslurm lint verify index mlflow capsule reproduce grade bench options lock
+.PHONY: help quickstart study doctor plan test testslurm lint verify index mlflow capsule reproduce grade samples bench options lock
 help:  ## Show these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -54,6 +54,9 @@ reproduce: $(READY)  ## CAPSULE=x.zip [RUN=variant:seed]: check a capsule, run o
 
 grade: $(READY)  ## CAPSULE=x.zip SPEC=assignment.yaml: check a capsule against an assignment
 	$(BIN)/python -m labmill.report.grade $(CAPSULE) $(SPEC)
+
+samples: $(READY)  ## RESULTS="results/a results/b": put finished reports into docs/samples
+	$(BIN)/python scripts/samples.py $(RESULTS)
 
 test: $(READY)  ## Run the tests, but for those that need a SLURM of their own
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slurm"
