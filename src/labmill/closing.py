@@ -75,11 +75,11 @@ def told(plan: Plan) -> dict[str, Any]:
     study = full = signed(plan, plan.study)
     if plan.scale != "full":
         full = signed(plan, load_study(plan.path)[0])
-    return {
-        "study": study,
-        "scale": plan.scale,
-        "reduced": list(differences(full, study)),
-    }
+    reduced = list(differences(full, study))
+    for question in study["compare"].values():
+        # Keys are sorted on the way, but the first level is the reference.
+        question["order"] = list(question["levels"])
+    return {"study": study, "scale": plan.scale, "reduced": reduced}
 
 
 def signed(plan: Plan, study: Study) -> dict[str, Any]:

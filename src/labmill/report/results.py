@@ -10,7 +10,7 @@ import pandas as pd
 
 from labmill.errors import LabmillError, suggest
 from labmill.evaluation.statistics import Mean, mean_over_seeds
-from labmill.report.read import UNUSABLE, Place
+from labmill.report.read import UNUSABLE, Place, as_declared
 from labmill.runtime import read_json
 
 
@@ -52,10 +52,10 @@ class Results:
         """`full`, `laptop` or `smoke`."""
         return self.summary["scale"]
 
-    @property
+    @cached_property
     def study(self) -> dict[str, Any]:
         """The resolved study, as plain JSON values."""
-        return self.summary["provenance"]["settings"]["study"]
+        return as_declared(self.summary["provenance"]["settings"]["study"])
 
     @property
     def records(self) -> list[dict[str, Any]]:
