@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from labmill.fingerprint import canonical
 from labmill.report.results import Results
 from labmill.report.tables import Table
 from labmill.report.text import count, milliseconds, short
@@ -54,12 +55,19 @@ def timing(call: dict[str, Any]) -> str:
 
 
 def operations(results: Results) -> Iterable[Table]:
-    """Operations layer by layer, where the study asks for them."""
+    """Operations layer by layer, where the study asks for them.
+
+    One table for all variants that have the same layers.
+    """
     if not results.study["measure"]["count_table"]:
         return
+    alike: dict[str, tuple[dict[str, Any], list[str]]] = {}
     for variant, label in results.variants.items():
         if found := measured(results, variant):
-            yield operations_of(found["operations"], label)
+            counted = found["operations"]
+            alike.setdefault(canonical(counted), (counted, []))[1].append(label)
+    for counted, labels in alike.values():
+        yield operations_of(counted, " and of ".join(labels))
 
 
 def operations_of(counted: dict[str, Any], label: str) -> Table:

@@ -1,5 +1,6 @@
 """What stands behind the numbers: tests, machine, code."""
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -92,7 +93,7 @@ def evidence(results: Results) -> Table | None:
     rows = [
         [
             claim["statement_number"],
-            claim["test"].partition(" over ")[0],
+            re.split(r" over | \(", claim["test"])[0],
             f"{claim['n']} {'images' if 'images' in claim['test'] else 'seeds'}",
             estimate(claim),
             probability(claim["p"]),
