@@ -5,6 +5,7 @@ Needs root and the SLURM packages; starts a cluster of its own (tests/slurm/clus
     .venv/bin/python benchmarks/packing.py [RUNS] [PACK]
 """
 
+import os
 import sys
 import tempfile
 import time
@@ -15,7 +16,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests/slurm"))
 from cluster import GPUS, Cluster, unavailable
 from heads import Head
 
-TRAINING = {"epochs": 30, "batch_size": 32, "compile": "off", "precision": "fp32"}
+from labmill.runtime import machine
+
+TRAINING = {"epochs": 10, "batch_size": 32, "compile": "off", "precision": "fp32"}
 
 
 def search(runs: int) -> dict:
@@ -57,14 +60,23 @@ def measure(
 def main(runs: int = 40, pack: int = 20) -> None:
     if reason := unavailable():
         sys.exit(f"no SLURM: {reason}")
-    folder = Path(tempfile.mkdtemp(prefix="packing"))
-    with Cluster(folder / "cluster") as cluster:
-        packed = measure(cluster, folder / "packed", runs, "--config", f"pack={pack}")
-        single = measure(cluster, folder / "single", runs)
-    rows = [(f"packed by {pack}", *packed), ("one job a run", *single)]
-    print(f"{runs} runs, {GPUS} GPUs in the cluster\n")
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory(prefix="packing") as name:
+        folder = Path(name)
+        with Cluster(folder / "cluster") as cluster:
+            extra = ("--config", f"pack={pack}")
+            packed = measure(cluster, folder / "packed", runs, *extra)
+            single = measure(cluster, folder / "single", runs)
+    about = machine()
+    print(
+        f"{runs} runs, {GPUS} GPUs in the cluster; {about['cores']} cores of "
+        f"{about['processor']}, load {load:.1f} before\n"
+    )
     print("| | queue entries | wall time |\n|---|---|---|")
-    for what, entries, seconds in rows:
+    for what, (entries, seconds) in (
+        (f"packed by {pack}", packed),
+        ("one job a run", single),
+    ):
         print(f"| {what} | {entries} | {seconds:.0f} s |")
 
 
