@@ -59,7 +59,7 @@ def site(cluster, tmp_path_factory) -> dict:
 def whole(cluster, site, tmp_path_factory) -> Head:
     """A study through the profile as it is, with the doctor's site file."""
     head = Head(tmp_path_factory.mktemp("whole") / "w", STUDY, site=site["site"])
-    assert head.start("results/s/report.html").wait(1200) == 0, head.output
+    assert head.start("results/s/report.html").wait(2400) == 0, head.output
     return head
 
 
