@@ -135,6 +135,49 @@ def fronts(
     return finished(chart)
 
 
+def effects(chosen: dict[str, Any], means: Sequence[dict[str, Any]]) -> Any:
+    """Main effects of the hyperparameter of a menu; pointing tells a point's settings.
+
+    means: `field` (`p0`, `p1` …), `group` (a value), `mean`, `low`, `high` as fractions.
+    """
+    rows, names = points(chosen)
+    fields = [f"p{i}" for i in range(len(names))]
+    menu = alt.binding_select(options=fields, labels=names, name="Setting ")
+    by = alt.param(name="by", value=fields[0], bind=menu)
+    x = alt.X("group:N", title=None, axis=alt.Axis(labelAngle=0))
+    axis = alt.Axis(format=".1%")
+    scale = alt.Scale(zero=False, padding=10)
+    dots = (
+        alt.Chart(alt.Data(values=rows), width="container", height=HEIGHT)
+        .transform_calculate(group="datum[by]")
+        .mark_point(filled=True, size=35, color=style.PALETTE[5], opacity=0.5)
+        .encode(
+            x=x,
+            y=alt.Y("value:Q", title="Validation accuracy", scale=scale, axis=axis),
+            tooltip=tips(names),
+        )
+        .add_params(by)
+    )
+    known = (
+        alt.Chart(alt.Data(values=list(means)))
+        .transform_filter("datum.field == by")
+        .encode(x=x)
+    )
+    color = style.PALETTE[0]
+    wide = {"strokeWidth": 12, "opacity": 0.25}
+    bars = known.mark_rule(color=color, **wide).encode(y="low:Q", y2="high:Q")
+    dot = known.mark_point(filled=True, size=120, color=color, opacity=1).encode(
+        y="mean:Q",
+        tooltip=[
+            alt.Tooltip("group:N", title="Value"),
+            alt.Tooltip("mean:Q", title="Mean", format=".2%"),
+            alt.Tooltip("low:Q", title="95 % interval from", format=".2%"),
+            alt.Tooltip("high:Q", title="to", format=".2%"),
+        ],
+    )
+    return finished(bars + dots + dot)
+
+
 def parallel(chosen: dict[str, Any]) -> Any:
     """Parallel coordinates; pointing at a line tells its settings."""
     rows, names = points(chosen)

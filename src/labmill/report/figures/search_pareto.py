@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from labmill.report import search_charts, style
 from labmill.report.figures.cost import logarithmic
-from labmill.report.figures.search import points_of
+from labmill.report.figures.search import points_of, shown
 from labmill.report.results import Results
 from labmill.report.search_charts import COSTS
 from labmill.search.pareto import front, membership
@@ -24,13 +24,9 @@ ALT = (
 )
 
 
-def draw(results: Results) -> dict[str, Figure] | None:
+def draw(results: Results) -> dict[str, Figure]:
     """A figure per search."""
-    return {
-        name: fronts(chosen)
-        for name, chosen in results.searches.items()
-        if len(points_of(chosen)) > 1
-    } or None
+    return {name: fronts(chosen) for name, chosen in shown(results).items()}
 
 
 def probability(points: list[dict[str, Any]], cost: str) -> np.ndarray:
@@ -71,8 +67,5 @@ def fronts(chosen: dict[str, Any]) -> Figure:
 
 def chart(results: Results) -> dict[str, object]:
     """One chart per search, whose cost a menu chooses."""
-    return {
-        name: search_charts.fronts(chosen, probability)
-        for name, chosen in results.searches.items()
-        if len(points_of(chosen)) > 1
-    }
+    found = shown(results).items()
+    return {name: search_charts.fronts(chosen, probability) for name, chosen in found}
