@@ -7,7 +7,7 @@ from typing import Any
 from labmill.report.text import Markdown, escape
 
 # Characters across the page at the size of the tables' type.
-PAGE = 105
+PAGE = 120
 
 
 @dataclass(frozen=True)

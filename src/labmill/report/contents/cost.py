@@ -71,10 +71,11 @@ def operations(results: Results) -> Iterable[Table]:
 
 
 def operations_of(counted: dict[str, Any], label: str) -> Table:
-    """One network's layers and their total."""
+    """The layers of one network and their total; no column that is 0 for all."""
     layers, total = counted["layers"], counted["total"]
     known = dict.fromkeys(key for layer in layers for key in layer)
-    keys = [key for key in known if all(is_number(y.get(key)) for y in layers)]
+    numbers = [key for key in known if all(is_number(y.get(key)) for y in layers)]
+    keys = [key for key in numbers if any(layer[key] for layer in layers)]
     rows = [
         [layer["name"], layer["kind"], *(count(layer[key]) for key in keys)]
         for layer in layers

@@ -55,13 +55,26 @@ def effective(key: str, settings: dict[str, Any]) -> bool:
 
 
 def differing(known: Recipes) -> list[str]:
-    """The settings that are not the same for all variants that have them."""
+    """The settings that are not the same for all variants that have them.
+
+    And those that only some variants of one kind of network have.
+    """
     keys = dict.fromkeys(key for settings in known.values() for key in settings)
-    return [
-        key
-        for key in keys
-        if len({setting(s[key]) for s in known.values() if key in s}) > 1
-    ]
+    found = []
+    for key in keys:
+        values = [settings[key] for settings in known.values() if key in settings]
+        some = uneven(known, key) and any(value not in OFF for value in values)
+        if some or len(set(map(setting, values))) > 1:
+            found.append(key)
+    return found
+
+
+def uneven(known: Recipes, key: str) -> bool:
+    """Whether some variants of a kind of network have the setting, and some have not."""
+    kinds: dict[str, set[bool]] = {}
+    for settings in known.values():
+        kinds.setdefault(settings["model"], set()).add(key in settings)
+    return any(len(having) > 1 for having in kinds.values())
 
 
 def shared(known: Recipes) -> dict[str, Any]:
@@ -101,7 +114,7 @@ def networks(results: Results) -> Table | None:
         [model, words(key), setting(value)]
         for model, settings in firsts(known).items()
         for key, value in settings.items()
-        if key not in done and value not in OFF
+        if key not in done and value not in OFF and not uneven(known, key)
     ]
     caption = (
         "Settings that only one kind of network has; those switched off are left out."

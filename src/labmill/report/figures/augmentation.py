@@ -40,9 +40,10 @@ def draw(results: Results) -> Figure | None:
         zip(drawn.subplots(len(strips), 1), strips, strict=True)
     ):
         axes.imshow(strip, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        axes.axis("off")
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
         name = "original" if i == 0 else f"epoch {i}"
-        axes.text(-0.01, 0.5, name, transform=axes.transAxes, ha="right", va="center")
+        axes.set_ylabel(name, rotation=0, ha="right", va="center")
     return drawn
 
 

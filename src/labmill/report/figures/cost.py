@@ -1,7 +1,9 @@
 """Test accuracy against what a variant costs."""
 
+import math
+
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from labmill.report import charts, style
 from labmill.report.results import Results
@@ -62,11 +64,19 @@ def logarithmic(axes: object) -> None:
         axes.locator_params(axis="x", nbins=4)
     else:
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 3), numticks=6))
+        marks = round_numbers(*axes.get_xlim())
+        axes.xaxis.set_major_locator(FixedLocator(marks[:: -(-len(marks) // 5) or 1]))
         axes.xaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_major_formatter(
         FuncFormatter(lambda v, _: short(v).replace("\u00a0", ""))
     )
+
+
+def round_numbers(low: float, high: float) -> list[float]:
+    """1, 2 and 5 times the powers of ten between two positive numbers."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    found = [times * 10.0**power for power in powers for times in (1, 2, 5)]
+    return [value for value in found if low <= value <= high]
 
 
 def chart(results: Results) -> object:
