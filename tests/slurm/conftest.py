@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from cluster import Cluster, unavailable
+from heads import STARTED
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -24,3 +25,6 @@ def cluster(
         pytest.skip(f"no SLURM: {reason}")
     with Cluster(tmp_path_factory.mktemp("cluster"), accounting) as made:
         yield made
+        # A test that failed may leave heads behind.
+        for head in STARTED:
+            head.kill()

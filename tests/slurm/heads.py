@@ -24,6 +24,8 @@ TARGETS = ("model.safetensors", "predictions.npz")
 # Python, since that of .venv may lie where only root can go.
 USERS, GROUP = ("nobody", "games"), "users"
 PYTHON_OF_ALL = "/usr/bin/python3"
+# Every head of this test run.
+STARTED: list[subprocess.Popen[bytes]] = []
 
 
 class Head:
@@ -76,6 +78,7 @@ class Head:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
+        STARTED.append(self.process)
         return self
 
     def environment(self) -> dict[str, str]:

@@ -185,12 +185,7 @@ class Story:
 @pytest.fixture(scope="module")
 def story(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Story:
     told = Story(cluster, tmp_path_factory.mktemp("story"))
-    try:
-        told.run()
-    finally:
-        for head in (told.main, told.lone, told.local):
-            if head.process and not head.ended:
-                head.kill()
+    told.run()
     return told
 
 
