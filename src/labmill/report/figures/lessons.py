@@ -54,8 +54,11 @@ def draw(results: Results) -> Figure | None:
 def panel(axes: Axes, own: dict[str, Any], color: str) -> None:
     """One run."""
     axes.plot(*own["batches"], color=color, lw=0.5, alpha=0.45)
-    axes.plot(*own["train"], color=color, lw=1.3)
-    axes.plot(*own["validation"], color=color, lw=1.3, ls=(0, (3, 1.5)))
+    alone = len(own["train"][0]) == 1
+    look = {"color": color, "lw": 1.3}
+    axes.plot(*own["train"], marker="o" if alone else None, **look)
+    dashed = {"ls": (0, (3, 1.5)), "marker": "x" if alone else None}
+    axes.plot(*own["validation"], **look, **dashed)
     seen = np.concatenate([own[name][1] for name in ("batches", "train", "validation")])
     seen = seen[np.isfinite(seen)]
     if len(seen):
