@@ -74,7 +74,7 @@ class Labmill:
 
     def images_per_second(self, _: int = 0) -> float:
         self.fitting.one_epoch(Silent())
-        return self.fitting.history[-1]["images_per_second"]
+        return self.fitting.record.history[-1]["images_per_second"]
 
 
 class Bare:

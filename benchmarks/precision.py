@@ -19,8 +19,8 @@ from page import replace
 from labmill import checkpoint, registry
 from labmill.runtime import processor
 from labmill.study import Schedule, Training
+from labmill.training.fit import fit
 from labmill.training.initialise import seeded
-from labmill.training.loop import fit
 
 
 @dataclass(frozen=True)

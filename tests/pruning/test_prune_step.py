@@ -25,6 +25,7 @@ from labmill.pruning.scoring import Validation
 from labmill.pruning.step import macs, prune
 from labmill.study import Pruning, Run
 from labmill.training import loop as engine
+from labmill.training.fit import fit
 from labmill.training.train import parts, train
 
 RUN = {
@@ -290,11 +291,11 @@ def test_fine_tuning_begins_from_what_a_search_chose(
     wanted["run"]["fixed"] = ["training.epochs"]
     seen = []
 
-    def fit(network, training, *rest, **more):
+    def noted(network, training, *rest, **more):
         seen.append(training)
-        return engine.fit(network, training, *rest, **more)
+        return fit(network, training, *rest, **more)
 
-    monkeypatch.setattr(step_module, "fit", fit)
+    monkeypatch.setattr(step_module, "fit", noted)
     one_step(data, tmp_path, dense, wanted, chosen=tmp_path / "chosen.json")
     assert [(t.batch_size, t.epochs) for t in seen] == [(77, 1)]
 

@@ -22,7 +22,7 @@ from labmill.report.claims import Evidence
 from labmill.report.claims.arithmetic import decoding_claims, speed_claims
 from labmill.report.read import Row
 from labmill.study import Training
-from labmill.training.loop import fit
+from labmill.training.fit import fit
 
 STUDIES = Path(__file__).parents[2] / "studies"
 

@@ -14,7 +14,9 @@ import torch
 from labmill import registry
 from labmill.study import Training
 from labmill.training import feed, loop
+from labmill.training.fit import fit
 from labmill.training.initialise import seeded
+from labmill.training.record import Outcome
 
 # Arguments that make each family small; one without an entry is tested at full size.
 SMALL: dict[str, dict[str, Any]] = {
@@ -94,12 +96,12 @@ def network(name: str = "cnn", size: int = SIZE, channels: int = CHANNELS) -> An
     )
 
 
-def fitted(state: Path, settings: dict[str, Any], **more: Any) -> loop.Outcome:
+def fitted(state: Path, settings: dict[str, Any], **more: Any) -> Outcome:
     """Fit the small `name` on the small images; `model` and `data` may be given."""
     name = more.pop("name", "cnn")
     model = more.pop("model", None) or network(name)
     data = more.pop("data", None) or images_of()
-    return loop.fit(
+    return fit(
         model,
         Training(**settings),
         data,
@@ -144,7 +146,7 @@ def doomed(
 
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["labmill.training.loop", "runs"])
+CONTEXT.set_forkserver_preload(["labmill.training.fit", "runs"])
 NEVER = (math.inf, math.inf)
 
 

@@ -14,6 +14,7 @@ from labmill.errors import LabmillError
 from labmill.measure.operations import count
 from labmill.study import Training
 from labmill.training import choices, feed, loop
+from labmill.training.predict import predict
 from labmill.training.watch import Watch
 
 PLAIN = {
@@ -156,7 +157,7 @@ def test_loss_and_accuracy_are_means_over_images(tmp_path):
     row = fitted(tmp_path, settings, name="lenet", model=model).history[0]
     for part in ("train", "validation"):
         indices = getattr(data, part)
-        logits = loop.predict(
+        logits = predict(
             model,
             data.images,
             indices,
@@ -342,7 +343,7 @@ def test_predictions_do_not_depend_on_the_batch(name):
     model, data = network(name).train(), images_of()
 
     def predicted(**more):
-        return loop.predict(
+        return predict(
             model,
             data.images,
             data.validation,

@@ -167,7 +167,7 @@ def test_asked_to_stop_while_waiting(tmp_path):
 def test_saving_is_rare_when_epochs_are_short(tmp_path, monkeypatch):
     saves = []
     monkeypatch.setattr(
-        loop.Fitting, "save", lambda self, **_: saves.append(self.epoch)
+        loop.Fitting, "save", lambda self, **_: saves.append(self.record.epoch)
     )
     fitted(tmp_path / "a", RICH)
     assert saves == []

@@ -14,7 +14,8 @@ from labmill.evaluation.metrics import score
 from labmill.evaluation.sequences import NEITHER, at_precisions, behaviour
 from labmill.runtime import log, read_json, write_json
 from labmill.training import choices
-from labmill.training.loop import EVALUATION_BATCH, device_name, predict
+from labmill.training.device import device_name
+from labmill.training.predict import EVALUATION_BATCH, predict
 from labmill.training.train import channels_last
 
 

@@ -16,7 +16,7 @@ from labmill.measure.sequences import one_sequence, sequence_facts
 from labmill.runtime import log, read_json, write_json
 from labmill.study import Training
 from labmill.training import choices
-from labmill.training.loop import device_name
+from labmill.training.device import device_name
 from labmill.training.tasks import TASKS
 from labmill.training.train import Parts, channels_last
 

@@ -13,8 +13,8 @@ from labmill.pruning.opening import close, opened
 from labmill.runtime import read_json
 from labmill.search.chosen import resolved_run
 from labmill.study import Training
+from labmill.training.fit import fit
 from labmill.training.initialise import seeded
-from labmill.training.loop import fit
 from labmill.training.train import fresh
 
 

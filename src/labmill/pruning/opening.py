@@ -12,7 +12,7 @@ from labmill.data.augment import normaliser
 from labmill.runtime import read_json
 from labmill.search.chosen import resolved_run
 from labmill.study import Run
-from labmill.training.loop import Normalisation, Outcome
+from labmill.training.record import Normalisation, Outcome
 from labmill.training.train import Parts, channels_last, parts, write
 
 

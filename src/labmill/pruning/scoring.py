@@ -10,8 +10,8 @@ from torch.nn import functional as F
 from labmill.errors import LabmillError
 from labmill.randomness import numpy_generator
 from labmill.training.feed import Normaliser, Source
-from labmill.training.loop import Normalisation
 from labmill.training.predict import EVALUATION_BATCH, outputs_of
+from labmill.training.record import Normalisation
 from labmill.training.tasks import TASKS
 from labmill.training.train import Parts
 

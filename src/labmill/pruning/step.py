@@ -15,7 +15,7 @@ from labmill.pruning.removal import Structure
 from labmill.pruning.scoring import Validation, gradients
 from labmill.runtime import read_json, write_json
 from labmill.training.choices import prepare
-from labmill.training.loop import fit
+from labmill.training.fit import fit
 
 log = logging.getLogger("labmill")
 

@@ -1,27 +1,18 @@
-"""The one loop: from scratch, fine-tuning and pretext tasks, resumable at any step."""
+"""The one loop: epochs of steps, resumable at any step."""
 
 import logging
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from labmill.data.augment import Augmentation
-from labmill.errors import LabmillError
 from labmill.randomness import seed_for
 from labmill.study import Training
 from labmill.training import choices
-from labmill.training.device import (
-    device_name,
-    memory_errors,
-    peak_memory,
-    seed_generator,
-)
+from labmill.training.device import device_name, peak_memory, seed_generator
 from labmill.training.feed import Batches, Normaliser, Source
 from labmill.training.history import batch_rows, batch_sizes, epoch_row
 from labmill.training.network import (
@@ -30,108 +21,20 @@ from labmill.training.network import (
     operations_of,
     training_mode,
 )
-from labmill.training.predict import EVALUATION_BATCH, outputs_of, predict
+from labmill.training.predict import EVALUATION_BATCH, outputs_of
 from labmill.training.progress import Progress
+from labmill.training.record import Data, Normalisation, Outcome, Record, chosen
 from labmill.training.schedule import last_epoch, learning_rate
 from labmill.training.state import AGAIN, Stop, Store
-from labmill.training.step import Learner, prefixed
-from labmill.training.tasks import TASKS, Task
+from labmill.training.step import Learner
+from labmill.training.tasks import Task
 from labmill.training.watch import Watch
-
-__all__ = [
-    "EVALUATION_BATCH",
-    "Fitting",
-    "Outcome",
-    "device_name",
-    "fit",
-    "outputs_of",
-    "predict",
-]
 
 log = logging.getLogger("labmill")
 
 # State is saved at the end of an epoch when that many seconds have passed since the
 # last time, and within an epoch after the second number.
 SAVE_AFTER, SAVE_WITHIN = 60.0, 300.0
-
-Normalisation = tuple[Sequence[float] | Tensor, Sequence[float] | Tensor]
-
-
-class Data(Protocol):
-    """What `fit` reads: images uint8 (N, C, H, W), labels int64 (N,), -1 where unknown,
-    and int64 indices of the parts."""
-
-    images: np.ndarray
-    labels: np.ndarray
-    train: np.ndarray
-    validation: np.ndarray
-
-
-@dataclass
-class Outcome:
-    """How a run ended.
-
-    status: completed, converged, reached_target, stopped_early or diverged; history: a
-    row per epoch; batches: a row per `log_batches` steps; facts: device, precision,
-    seconds and the like; weights: a file of the resulting weights.
-    """
-
-    status: str
-    history: list[dict[str, Any]]
-    batches: list[dict[str, Any]]
-    facts: dict[str, Any] = field(default_factory=dict)
-    weights: Path | None = None
-
-
-def fit(
-    model: nn.Module,
-    training: Training,
-    data: Data,
-    *,
-    seed: int,
-    normalisation: Normalisation,
-    state: Path,
-    channels_last: bool,
-    device: str | torch.device | None = None,
-    axis: str = "train",
-    progress: bool = True,
-    task: str = "classification",
-    threads: int | None = None,
-    resident: bool | None = None,
-) -> Outcome:
-    """Train `model` in place on `data.train`, watching `data.validation`.
-
-    Goes on from what the folder `state` holds, to the same bits as if never stopped.
-    Where the run had ended, its weights are read back. SIGTERM and SIGUSR1 end it at
-    the next step with SystemExit(75), its state saved. Parameters that require no
-    gradient stay, and their modules run in evaluation mode. `axis` separates the
-    randomness of stages with one seed; `resident` overrides whether the images are
-    held on the device. Raises LabmillError for settings that do not fit the data, and
-    when the device has too little memory.
-    """
-    device = choices.prepare(device, threads)
-    store = Store(Path(state))
-    with Stop() as stop, store.lease(stop):
-        done = store.finished()
-        if done is not None:
-            model.load_state_dict(done[0])
-            log.info("already trained: result restored from %s", store.folder)
-            return Outcome(**done[1], weights=store.weights)
-        with memory_errors(device, training):
-            fitting = Fitting(
-                model,
-                training,
-                data,
-                seed=seed if axis == "train" else seed_for(seed, axis),
-                normalisation=normalisation,
-                store=store,
-                stop=stop,
-                channels_last=channels_last,
-                device=device,
-                task=TASKS[task],
-                resident=resident,
-            )
-            return fitting.run(progress)
 
 
 class Fitting:
@@ -191,26 +94,20 @@ class Fitting:
             device,
         )
         self.watch = Watch(training)
-        self.epoch = self.step = 0
-        self.losses: list[Tensor] = []
-        self.correct: list[Tensor] = []
-        self.history: list[dict[str, Any]] = []
-        self.batch_rows: list[dict[str, Any]] = []
-        self.resumed: list[list[int]] = []
-        self.seconds = self.wall = 0.0
-        self.last = self.best = self.snapshot()
+        first = self.snapshot()
+        self.record = Record(last=first, best=first)
 
     def run(self, progress: bool) -> Outcome:
         """Train to the end, from wherever the state says."""
         self.restore()
         epochs, steps = last_epoch(self.training), self.batches.steps
-        done = self.epoch * steps + self.step
+        done = self.record.epoch * steps + self.record.step
         shown = Progress(epochs, steps, done, len(self.batches.source), progress)
         status = None
         if done < epochs * steps:
             self.make_step()
         try:
-            while status is None and self.epoch < epochs:
+            while status is None and self.record.epoch < epochs:
                 status = self.one_epoch(shown)
         finally:
             shown.close()
@@ -238,34 +135,35 @@ class Fitting:
 
     def one_epoch(self, shown: Progress) -> str | None:
         """Train one epoch, validate, note it; the status if the run is over."""
-        training, epoch = self.training, self.epoch
+        made = self.record
+        training, epoch = self.training, made.epoch
         training_mode(self.model)
         began, paused = time.perf_counter(), 0.0
-        for x, y in self.batches.epoch(epoch, self.step):
+        for x, y in self.batches.epoch(epoch, made.step):
             if self.draws:
                 seed_generator(
-                    self.device, seed_for(self.seed, "dropout", epoch, self.step)
+                    self.device, seed_for(self.seed, "dropout", epoch, made.step)
                 )
-            number = epoch * self.batches.steps + self.step
+            number = epoch * self.batches.steps + made.step
             rate = learning_rate(training, number, self.batches.steps)
             loss, correct = self.take(x, y, rate)
-            self.losses.append(loss)
-            self.correct.append(correct)
-            self.step += 1
+            made.losses.append(loss)
+            made.correct.append(correct)
+            made.step += 1
             if self.stop.requested or time.monotonic() - self.saved > SAVE_WITHIN:
                 at = time.perf_counter()
-                self.seconds += at - began
+                made.seconds += at - began
                 self.save(within=True)
-                self.seconds -= at - began
+                made.seconds -= at - began
                 self.leave_if_asked()
                 paused += time.perf_counter() - at
-            shown.step(epoch, self.step, self.losses)
-        losses = read(self.losses)
-        correct = read(self.correct)
-        self.seconds += time.perf_counter() - began - paused
+            shown.step(epoch, made.step, made.losses)
+        losses = read(made.losses)
+        correct = read(made.correct)
+        made.seconds += time.perf_counter() - began - paused
         status = self.note(losses, correct)
-        shown.epoch(self.history[-1], status)
-        over = status is not None or self.epoch == last_epoch(training)
+        shown.epoch(made.history[-1], status)
+        over = status is not None or made.epoch == last_epoch(training)
         if not over and (
             self.stop.requested or time.monotonic() - self.saved > SAVE_AFTER
         ):
@@ -275,12 +173,13 @@ class Fitting:
 
     def note(self, losses: np.ndarray, correct: np.ndarray) -> str | None:
         """Close the epoch: history, snapshots, verdict."""
+        made = self.record
         sizes = batch_sizes(len(self.batches.source), self.training.batch_size)
-        self.batch_rows += batch_rows(
+        made.batches += batch_rows(
             losses,
             correct,
             sizes,
-            epoch=self.epoch,
+            epoch=made.epoch,
             per_image=self.task.per_image,
             every=self.training.log_batches,
         )
@@ -288,30 +187,30 @@ class Fitting:
             losses,
             correct,
             sizes,
-            epoch=self.epoch + 1,
+            epoch=made.epoch + 1,
             per_image=self.task.per_image,
             rate=learning_rate(
-                self.training, (self.epoch + 1) * len(sizes) - 1, len(sizes)
+                self.training, (made.epoch + 1) * len(sizes) - 1, len(sizes)
             ),
-            seconds=self.seconds,
-            before=self.history[-1]["seconds"] if self.history else 0.0,
+            seconds=made.seconds,
+            before=made.history[-1]["seconds"] if made.history else 0.0,
             operations=self.operations,
             memory=peak_memory(self.device),
         )
-        self.epoch, self.step = self.epoch + 1, 0
-        self.losses, self.correct = [], []
-        self.history.append(row)
+        made.epoch, made.step = made.epoch + 1, 0
+        made.losses, made.correct = [], []
+        made.history.append(row)
         if not (np.isfinite(row["train_loss"]) and finite(self.learner.result)):
             return "diverged"
-        due = self.epoch % self.training.evaluate_every == 0
-        if len(self.validation) and (due or self.epoch == last_epoch(self.training)):
+        due = made.epoch % self.training.evaluate_every == 0
+        if len(self.validation) and (due or made.epoch == last_epoch(self.training)):
             row["validation_loss"], row["validation_accuracy"] = self.validate()
             if not np.isfinite(row["validation_loss"]):
                 return "diverged"
         status = self.watch.verdict(row)
-        self.last = self.snapshot()
+        made.last = self.snapshot()
         if self.watch.gained:
-            self.best = self.last
+            made.best = made.last
         return status
 
     def validate(self) -> tuple[float, float]:
@@ -338,64 +237,62 @@ class Fitting:
 
     def finish(self, status: str) -> Outcome:
         """Put the resulting weights into the model, and on record."""
-        kept = self.last if status == "diverged" else self.learner.result.state_dict()
+        made = self.record
+        kept = made.last if status == "diverged" else self.learner.result.state_dict()
         if self.training.early_stopping and status != "diverged":
-            kept = self.best
+            kept = made.best
         self.model.load_state_dict(kept)
         facts = {
-            "epochs": self.epoch,
-            "seconds": self.seconds,
-            "wall_seconds": self.wall + time.monotonic() - self.started,
+            "epochs": made.epoch,
+            "seconds": made.seconds,
+            "wall_seconds": self.wall_seconds(),
             "device": device_name(self.device),
             "threads": torch.get_num_threads(),
             "precision": self.precision,
             "compile": self.compilation,
-            "resumed_at": self.resumed,
+            "resumed_at": made.resumed,
         }
         record = {
             "status": status,
-            "history": self.history,
-            "batches": self.batch_rows,
+            "history": made.history,
+            "batches": made.batches,
             "facts": facts,
         }
         self.store.finish(self.model.state_dict(), record)
         log.info(
-            "%s after %d epochs, %.1f s of training", status, self.epoch, self.seconds
+            "%s after %d epochs, %.1f s of training",
+            status,
+            made.epoch,
+            made.seconds,
         )
         return Outcome(**record, weights=self.store.weights)
 
-    def tensors(self, within: bool) -> dict[str, Tensor]:
-        """All tensors of the state; `last` equals the weights between two epochs."""
-        found = self.learner.tensors()
-        if within:
-            found |= prefixed("last", self.last)
-            found |= {"losses": torch.stack(self.losses)}
-            found |= {"correct": torch.stack(self.correct)}
-        if self.training.early_stopping:
-            found |= prefixed("best", self.best)
-        return found
-
     def save(self, *, within: bool) -> None:
         """Save the state, in or between epochs."""
+        keeps_best = bool(self.training.early_stopping)
         self.store.save(
-            self.tensors(within),
-            {
+            self.learner.tensors()
+            | self.record.tensors(within=within, best=keeps_best),
+            self.record.counters()
+            | {
                 "settings": self.settings(),
-                "epoch": self.epoch,
-                "step": self.step,
-                "seconds": self.seconds,
-                "wall": self.wall + time.monotonic() - self.started,
-                "history": self.history,
-                "batches": self.batch_rows,
+                "wall": self.wall_seconds(),
                 "watch": self.watch.counters,
-                "resumed": self.resumed,
             },
         )
         self.saved = time.monotonic()
 
+    def wall_seconds(self) -> float:
+        """Since the run began, with the earlier jobs that worked on it."""
+        return self.record.wall + time.monotonic() - self.started
+
     def leave_if_asked(self) -> None:
         if self.stop.requested:
-            log.info("state saved after epoch %d, step %d", self.epoch, self.step)
+            log.info(
+                "state saved after epoch %d, step %d",
+                self.record.epoch,
+                self.record.step,
+            )
             raise SystemExit(AGAIN)
 
     def settings(self) -> dict[str, Any]:
@@ -417,41 +314,12 @@ class Fitting:
             return
         for name, tensor in self.learner.tensors().items():
             tensor.copy_(tensors[name])
-        self.epoch, self.step = counters["epoch"], counters["step"]
-        self.seconds, self.wall = counters["seconds"], counters["wall"]
-        self.history, self.batch_rows = counters["history"], counters["batches"]
         self.watch.counters = counters["watch"]
-        self.resumed = [*counters["resumed"], [self.epoch, self.step]]
-        self.last = self.snapshot()
-        for name in ("last", "best"):
-            part = {
-                key.removeprefix(f"{name}."): tensor.to(self.device)
-                for key, tensor in tensors.items()
-                if key.startswith(f"{name}.")
-            }
-            if part:
-                setattr(self, name, part)
-        if self.step:
-            self.losses = list(tensors["losses"].to(self.device))
-            self.correct = list(tensors["correct"].to(self.device))
-        log.info("going on after epoch %d, step %d", self.epoch, self.step)
-
-
-def chosen(data: Data, training: Training) -> np.ndarray:
-    """The training images of a run; LabmillError when the settings do not fit."""
-    part = data.train
-    if training.labels is not None and training.labels > len(part):
-        raise LabmillError(
-            f"training.labels: found {training.labels}; the split has {len(part)} "
-            "training images"
+        self.record.last = self.snapshot()
+        self.record.restore(tensors, counters, self.device)
+        log.info(
+            "going on after epoch %d, step %d", self.record.epoch, self.record.step
         )
-    part = part[: training.labels]
-    if not len(part):
-        raise LabmillError("the split has no training images")
-    for rule in ("converged", "early_stopping"):
-        if getattr(training, rule) and not len(data.validation):
-            raise LabmillError(f"training.{rule}: the split has no validation images")
-    return part
 
 
 def read(values: list[Tensor]) -> np.ndarray:

@@ -17,8 +17,9 @@ from labmill.data.augment import normaliser
 from labmill.errors import LabmillError
 from labmill.runtime import atomic_write, read_json
 from labmill.study import MeanStd, Run
+from labmill.training.fit import fit
 from labmill.training.initialise import initialise, seeded
-from labmill.training.loop import Outcome, fit
+from labmill.training.record import Outcome
 
 log = logging.getLogger("labmill")
 
