@@ -24,7 +24,7 @@ def finished(chart: Any) -> Any:
 def colors(names: list[str]) -> alt.Color:
     """One colour per name, in the figures' order, and a legend that filters."""
     scale = alt.Scale(domain=names, range=[style.color(i) for i in range(len(names))])
-    legend = alt.Legend(orient="top", columns=3, labelLimit=220, title=None)
+    legend = alt.Legend(orient="top", title=None)
     return alt.Color("name:N", scale=scale, legend=legend)
 
 
@@ -142,7 +142,7 @@ def cost(results: Results, costs: dict[str, str]) -> Any | None:
         return None
     chosen = picked()
     known = [c for c in costs if any(c in row for row in rows)]
-    axis = alt.Axis(format=".2~s", grid=False)
+    axis = alt.Axis(format=".2~s", grid=False, labelBound=True)
     chart = (
         alt.Chart(alt.Data(values=rows), width="container", height=HEIGHT)
         .mark_point(filled=True, size=110)

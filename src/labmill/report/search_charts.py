@@ -87,7 +87,7 @@ def against(costs: dict[str, str]) -> tuple[alt.Parameter, alt.X]:
     menu = alt.binding_select(
         options=fields, labels=[costs[field] for field in fields], name="Cost "
     )
-    axis = alt.Axis(format=".2~s", grid=False)
+    axis = alt.Axis(format=".2~s", grid=False, labelBound=True)
     scale = alt.Scale(type="log", nice=False, padding=12)
     x = alt.X("x:Q", title="Cost", scale=scale, axis=axis)
     return alt.param(name="cost", value=fields[0], bind=menu), x

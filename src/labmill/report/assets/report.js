@@ -46,19 +46,19 @@
 
   // --- interactive charts ------------------------------------------------------------
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const theme = () => {
+  const theme = (wide) => {
     const text = { labelColor: color("--ink"), titleColor: color("--ink") };
     return {
       axis: { ...text, gridColor: color("--grid"), domainColor: color("--muted"), tickColor: color("--muted"), labelFontSize: 12, titleFontSize: 12, titleFontWeight: 500 },
-      legend: { ...text, labelFontSize: 12 }, header: text, title: { color: color("--ink") },
+      legend: { ...text, labelFontSize: 12, columns: wide ? 3 : 2, labelLimit: wide ? 220 : 110, layout: { top: { anchor: "start", direction: wide ? "horizontal" : "vertical", margin: 6 } } }, header: text, title: { color: color("--ink") },
       text: { color: color("--ink") },
     };
   };
   const draw = async (place) => {
     const spec = structuredClone(data.charts[place.dataset.chart]);
-    spec.config = { ...spec.config, ...theme() };
     const still = place.previousElementSibling;
     place.hidden = false;
+    spec.config = { ...spec.config, ...theme(place.clientWidth > 520) };
     await window.vegaEmbed(place, spec, { actions: false, renderer: "svg" });
     still.hidden = true;
     const alt = still.firstElementChild.getAttribute("aria-label");
