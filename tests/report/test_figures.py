@@ -67,3 +67,18 @@ def test_legends_stand_outside_the_data(name, results):
 def test_a_diverged_run_enters_no_mean(results):
     assert len(results.values("vit_sin_tanh", "test_accuracy")) == 2
     assert len(results.values("vit_sin_relu", "test_accuracy")) == 3
+
+
+@pytest.mark.parametrize("name", ["search", "search_parallel", "search_effects"])
+def test_every_search_has_its_figure_and_chart(name, report_folder):
+    results = results_of(report_folder)
+    chosen = next(iter(results.searches.values()))
+    # A cached property: set, it is what the study found.
+    results.__dict__["searches"] = {"first": chosen, "second": chosen}
+    drawings = draw(name, results)
+    assert [drawing.name for drawing in drawings] == [f"{name}-1", f"{name}-2"]
+    assert [
+        drawing.caption.endswith(f"(search {word})")
+        for drawing, word in zip(drawings, ("first", "second"), strict=True)
+    ] == [True, True]
+    assert all(drawing.chart for drawing in drawings)

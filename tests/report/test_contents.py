@@ -1,0 +1,113 @@
+"""The report's tables: which settings stand where, and which runs a mean may contain."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from document import results_of
+from finish import finish
+
+from labmill.report import contents
+from labmill.report.contents import recipes
+from labmill.report.contents.cost import operations_of
+from labmill.report.read import made_by_all
+from labmill.runtime import read_json, write_json
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
+    """Two kinds of network; a setting that differs, one of a kind's own, one of some."""
+    shared = {"batch_size": 32, "ema": None}
+    known = {
+        "a": {"model": "vit", "heads": 4, "epochs": 5} | shared,
+        "b": {"model": "vit", "heads": 4, "epochs": 9, "until.loss": 0.1} | shared,
+        "c": {"model": "cnn", "layers": ["conv 4"], "epochs": 9} | shared,
+    }
+    monkeypatch.setattr(recipes, "recipes", lambda results: known)
+    return known
+
+
+def cells(table: Any) -> dict[str, list[str]]:
+    """Name of the row → its other cells."""
+    return {row[0]: list(row[1:]) for row in table.rows}
+
+
+def test_settings_stand_where_they_belong(known: dict[str, dict[str, Any]]):
+    differs = recipes.variants(None)
+    assert differs.columns == ["Variant", "model", "epochs", "until: loss"]
+    assert cells(differs)["a"] == ["vit", "5", "–"]
+    assert recipes.networks(None).rows == [
+        ["vit", "heads", "4"],
+        ["cnn", "layers", "conv 4"],
+    ]
+    assert cells(recipes.hyperparameters(None)) == {"batch size": ["32"]}
+    assert cells(recipes.settings(None)) == {"batch size": ["32"], "ema": ["–"]}
+
+
+@pytest.mark.parametrize(
+    ("key", "settings", "does"),
+    [
+        ("momentum", {"optimizer": "sgd"}, True),
+        ("momentum", {"optimizer": "adam"}, False),
+        ("schedule.gamma", {"schedule.kind": "cosine"}, False),
+        ("learning_rate", {"optimizer": "adam"}, True),
+    ],
+)
+def test_settings_without_effect_are_not_told(key: str, settings: dict, does: bool):
+    assert recipes.effective(key, settings) is does
+
+
+def test_only_what_every_seed_made_has_a_mean():
+    assert made_by_all({1: [0, 1, 2], 2: [0, 1, 2], 3: [0]}) == [1, 2]
+    assert made_by_all({}) == []
+
+
+def test_tables_and_claims_leave_out_the_same_steps(synthetic: Any, tmp_path: Path):
+    source, job, index = synthetic
+    root = tmp_path / "work"
+    shutil.copytree(source, root)
+    path = root / "results/synthetic/cnn/seed2/prune_2/model.json"
+    record = read_json(path)
+    record["training"]["status"] = "diverged"
+    write_json(path, record)
+    folder = finish(root, job, index)
+    told = {claim["id"] for claim in read_json(folder / "claims.json")}
+    steps = {k for k in range(1, 4) if f"prune:prune:cnn:step{k}" in told}
+    table = contents.pruning(results_of(folder), "prune", "cnn")
+    assert {int(row[0]) for row in table.rows} == steps == {1, 3}
+
+
+def test_slurm_is_told_where_jobs_ran_there(finished_once: Path, results: Path):
+    elsewhere = finished_once / "results/synthetic"
+    assert contents.slurm(results_of(elsewhere)) is None
+    given = {"job": "7", "partition": "gpu", "cpus": "4", "memory_mb": "16000"}
+    for seed in (0, 1):
+        path = results / f"cnn/seed{seed}/dense/model.json"
+        record = read_json(path)
+        record["provenance"]["slurm"] = given
+        write_json(path, record)
+    table = contents.slurm(results_of(results))
+    assert table.rows == [["training", "gpu", "4", "16000", "–", "–", "–", 2]]
+
+
+def test_a_count_that_no_layer_has_is_no_column():
+    layers = [
+        {"name": "0", "kind": "linear", "macs": 8, "special": 0},
+        {"name": "1", "kind": "activation", "macs": 0, "special": 0},
+    ]
+    table = operations_of({"layers": layers, "total": {"macs": 8}}, "x")
+    assert table.columns == ["Layer", "Kind", "macs"]
+    assert table.rows[-1] == ["total", "", "8"]
+
+
+def test_differences_of_shares_are_in_points():
+    claim = {
+        "estimate": -0.0251,
+        "interval": [-0.0458, -0.0043],
+        "inputs": [{"file": "x", "field": "parts.test.accuracy"}],
+    }
+    written = contents.provenance.estimate(claim)
+    assert written.replace("\u00a0", " ") == "−2.5 (−4.6 to −0.4) points"
+    claim["inputs"] = [{"file": "x", "field": "training.seconds"}]
+    assert "points" not in contents.provenance.estimate(claim)
