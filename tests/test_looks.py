@@ -41,7 +41,9 @@ def test_controls_and_looks_are_made_of_what_is_there(finished: Mill):
     assert set(found["formulate"]["inference"]) == {"library", "unfold", "shifted"}
 
 
-def test_the_runs_are_exported_to_mlflow(finished: Mill):
+def test_the_runs_are_exported_to_mlflow(finished: Mill, monkeypatch):
+    # As for `mlflow ui`: the file store has to be allowed by name.
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     done = finished.run("results/tiny/mlflow")
     assert done.returncode == 0, done.stdout
     from mlflow.tracking import MlflowClient
