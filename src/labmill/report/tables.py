@@ -26,11 +26,11 @@ class Table:
         return self.align or "l" + "r" * (len(self.columns) - 1)
 
     def widths(self) -> list[int]:
-        """Characters that each column needs: its longest cell, 40 at most, and its
+        """Characters that each column needs: its longest cell, 28 at most, and its
         heading's longest word."""
         return [
             max(
-                *(min(40, len(str(row[i]))) for row in self.rows),
+                *(min(28, len(str(row[i]))) for row in self.rows),
                 *(len(word) for word in str(heading).split()),
             )
             + 2
