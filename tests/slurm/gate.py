@@ -19,7 +19,9 @@ def held(one_epoch: Callable[..., Any]) -> Callable[..., Any]:
         status = one_epoch(self, *arguments)
         variant = self.store.folder.parts[2]
         with Path("trained.txt").open("a") as file:
-            file.write(f"{variant} {self.record.epoch} {os.environ.get('SLURM_JOB_ID', 0)}\n")
+            file.write(
+                f"{variant} {self.record.epoch} {os.environ.get('SLURM_JOB_ID', 0)}\n"
+            )
         while Path("hold", variant).exists() and not self.stop.requested:
             time.sleep(0.05)
         return status
