@@ -1,16 +1,19 @@
 """Where networks put the images: features in two dimensions, coloured by class."""
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from labmill.report import style
 from labmill.report.represented import Represented, represented
 from labmill.report.results import Results
 
+# More marks hide each other, and each is a piece of the page's drawing.
+MARKS = 300
 CAPTION = (
-    "Features of validation images in the plane of their first two principal components, "
-    "coloured by class (first seed). Above each: the share of the variance that the plane "
-    "shows, and how many of an image's nearest neighbours in the whole feature space are "
-    "of its class."
+    f"Features of at most {MARKS} validation images in the plane of their first two "
+    "principal components, coloured by class (first seed). Above each: the share of the "
+    "variance that the plane shows, and how many of an image's nearest neighbours in the "
+    "whole feature space are of its class."
 )
 ALT = (
     "Scatter plots, one per network: a mark per image in two principal components, its "
@@ -40,16 +43,17 @@ def look(i: int) -> dict[str, object]:
 
 def scatter(axes: object, one: Represented) -> None:
     """One network's plane."""
-    points, labels = one.arrays["points"], one.arrays["labels"]
+    shown = np.random.default_rng(0).permutation(len(one.arrays["labels"]))[:MARKS]
+    points, labels = one.arrays["points"][shown], one.arrays["labels"][shown]
     for i in sorted(set(labels.tolist())):
         mine = points[labels == i]
         axes.plot(
             mine[:, 0], mine[:, 1], ls="none", alpha=0.6, mew=0, **look(i) | {"ms": 2.4}
         )
-    shown = sum(one.figures["explained"])
+    explained = sum(one.figures["explained"])
     same = one.figures["agreement"]
     axes.set_title(
-        f"{style.shorten(one.label, 27)}\nvariance {100 * shown:.0f} %, "
+        f"{style.shorten(one.label, 27)}\nvariance {100 * explained:.0f} %, "
         f"neighbours {100 * same:.0f} %",
         fontsize=8.5,
     )
