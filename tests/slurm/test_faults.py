@@ -127,6 +127,7 @@ class Story:
         again = ("results/s/report.html", "--config", "partial=true")
         self.partial_status = self.main.start(*again).wait()
         self.local_status = self.local.wait()
+        self.lone_status = self.lone.wait()
 
     def restart_controller(self) -> None:
         """Jobs go on and heads stay while the controller is away."""
@@ -254,7 +255,7 @@ def test_a_requeued_job_goes_on(story):
 
 
 def test_a_killed_head_finds_its_jobs_and_submits_none_twice(story):
-    assert story.lone.process.returncode == 0, story.lone.output
+    assert story.lone_status == 0, story.lone.output
     assert "waiting for jobs of an earlier head" in story.lone.output
     assert story.ends(story.lone, "lone") == ["COMPLETED"]
     assert resumed(story.lone, "lone") == []

@@ -87,6 +87,7 @@ def lenet_results(lenets) -> SimpleNamespace:
     return SimpleNamespace(
         variants={variant: variant for variant in files},
         stages=lambda variant: [variant],
+        sound=lambda variant: [variant],
         open=lambda record, file: files[record][file],
         label=str,
     )
@@ -250,6 +251,7 @@ def sequence_results(facts) -> SimpleNamespace:
     return SimpleNamespace(
         variants={"transformer": "transformer"},
         stages=lambda variant: [variant],
+        sound=lambda variant: [variant],
         open=lambda record, file: {"sequence": facts},
     )
 
