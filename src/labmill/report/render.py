@@ -119,6 +119,8 @@ def to_html(
         ),
         body,
     )
+    # Else the other columns squeeze a list of layers into a word's width.
+    body = re.sub(r"<td([^>]*)>(?=[^<]{57})", r'<td\1 class="long">', body)
     body = re.sub(
         r'<img\s[^>]*?src="figures/([\w-]+)\.svg"[^>]*?/?>',
         lambda found: placed(

@@ -26,11 +26,11 @@ class Table:
         return self.align or "l" + "r" * (len(self.columns) - 1)
 
     def widths(self) -> list[int]:
-        """Characters that each column needs: its longest cell, 28 at most, and its
-        heading's longest word."""
+        """Characters that each column needs: its longest cell, as far as it cannot
+        wrap, and its heading's longest word."""
         return [
             max(
-                *(min(28, len(str(row[i]))) for row in self.rows),
+                *(unbroken(len(str(row[i]))) for row in self.rows),
                 *(len(word) for word in str(heading).split()),
             )
             + 2
@@ -70,6 +70,11 @@ class Table:
             *map(line, self.rows),
         ]
         return Markdown("\n".join(lines))
+
+
+def unbroken(length: int) -> int:
+    """Characters across that a cell asks for: what is longer goes on two lines or more."""
+    return min(length, 28) if length <= 56 else 40
 
 
 def line(cells: Sequence[Any]) -> str:
