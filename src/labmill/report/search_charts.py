@@ -49,9 +49,7 @@ def tips(names: list[str]) -> list[alt.Tooltip]:
 def scatter(chosen: dict[str, Any]) -> Any:
     """Accuracy against training operations, coloured by the hyperparameter of a menu."""
     rows, names = points(chosen)
-    fields = [f"p{i}" for i in range(len(names))]
-    menu = alt.binding_select(options=fields, labels=names, name="Colour by ")
-    by = alt.param(name="by", value=fields[0], bind=menu)
+    by = hyperparameter(names, "Colour by ")
     picked = alt.selection_point(
         name="picked", fields=["group"], bind="legend", toggle="true"
     )
@@ -62,12 +60,7 @@ def scatter(chosen: dict[str, Any]) -> Any:
         .mark_point(filled=True, size=70)
         .encode(
             x=x,
-            y=alt.Y(
-                "value:Q",
-                title="Validation accuracy",
-                scale=alt.Scale(zero=False, padding=10),
-                axis=alt.Axis(format=".1%"),
-            ),
+            y=accuracy(),
             color=alt.Color(
                 "group:N",
                 scale=alt.Scale(range=list(style.PALETTE)),
@@ -79,6 +72,23 @@ def scatter(chosen: dict[str, Any]) -> Any:
         .add_params(by, cost, picked)
     )
     return finished(chart)
+
+
+def accuracy() -> alt.Y:
+    """The axis of a point's validation accuracy."""
+    return alt.Y(
+        "value:Q",
+        title="Validation accuracy",
+        scale=alt.Scale(zero=False, padding=10),
+        axis=alt.Axis(format=".1%"),
+    )
+
+
+def hyperparameter(names: list[str], words: str) -> alt.Parameter:
+    """A menu of hyperparameters; its value is a field of the points, `p0`, `p1` …"""
+    fields = [f"p{i}" for i in range(len(names))]
+    menu = alt.binding_select(options=fields, labels=names, name=words)
+    return alt.param(name="by", value=fields[0], bind=menu)
 
 
 def against(costs: dict[str, str]) -> tuple[alt.Parameter, alt.X]:
@@ -113,12 +123,7 @@ def fronts(
         .mark_point(filled=True, size=80)
         .encode(
             x=x,
-            y=alt.Y(
-                "value:Q",
-                title="Validation accuracy",
-                scale=alt.Scale(zero=False, padding=10),
-                axis=alt.Axis(format=".1%"),
-            ),
+            y=accuracy(),
             color=alt.Color(
                 "share:Q",
                 title="On the front (share of seeds)",
@@ -141,19 +146,15 @@ def effects(chosen: dict[str, Any], means: Sequence[dict[str, Any]]) -> Any:
     means: `field` (`p0`, `p1` …), `group` (a value), `mean`, `low`, `high` as fractions.
     """
     rows, names = points(chosen)
-    fields = [f"p{i}" for i in range(len(names))]
-    menu = alt.binding_select(options=fields, labels=names, name="Setting ")
-    by = alt.param(name="by", value=fields[0], bind=menu)
+    by = hyperparameter(names, "Setting ")
     x = alt.X("group:N", title=None, axis=alt.Axis(labelAngle=0))
-    axis = alt.Axis(format=".1%")
-    scale = alt.Scale(zero=False, padding=10)
     dots = (
         alt.Chart(alt.Data(values=rows), width="container", height=HEIGHT)
         .transform_calculate(group="datum[by]")
         .mark_point(filled=True, size=35, color=style.PALETTE[5], opacity=0.5)
         .encode(
             x=x,
-            y=alt.Y("value:Q", title="Validation accuracy", scale=scale, axis=axis),
+            y=accuracy(),
             tooltip=tips(names),
         )
         .add_params(by)
