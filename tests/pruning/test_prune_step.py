@@ -17,6 +17,7 @@ from sklearn.datasets import load_digits
 from labmill import checkpoint
 from labmill.errors import LabmillError
 from labmill.plan import DECIDES
+from labmill.pruning import opening
 from labmill.pruning import step as step_module
 from labmill.pruning.control import control
 from labmill.pruning.influence import influence
@@ -295,7 +296,7 @@ def test_fine_tuning_begins_from_what_a_search_chose(
         seen.append(training)
         return fit(network, training, *rest, **more)
 
-    monkeypatch.setattr(step_module, "fit", noted)
+    monkeypatch.setattr(opening, "fit", noted)
     one_step(data, tmp_path, dense, wanted, chosen=tmp_path / "chosen.json")
     assert [(t.batch_size, t.epochs) for t in seen] == [(77, 1)]
 

@@ -13,7 +13,6 @@ from labmill.pruning.opening import close, opened
 from labmill.runtime import read_json
 from labmill.search.chosen import resolved_run
 from labmill.study import Training
-from labmill.training.fit import fit
 from labmill.training.initialise import seeded
 from labmill.training.train import fresh
 
@@ -69,17 +68,8 @@ def control(
         narrow = run.model_copy(update={"model": model_now})
         shape = {key: start.spec[key] for key in checkpoint.SHAPE}
         network = seeded(run.seed, lambda: fresh(narrow, shape))
-    outcome = fit(
-        network,
-        recipe,
-        start.data,
-        seed=run.seed,
-        normalisation=start.scale,
-        state=state,
-        channels_last=start.channels_last,
-        device=device,
-        axis=kind,
-        threads=threads,
+    outcome = start.fit(
+        network, recipe, axis=kind, state=state, threads=threads, device=device
     )
     close(
         start,

@@ -11,7 +11,8 @@ from labmill import checkpoint
 from labmill.data.augment import normaliser
 from labmill.runtime import read_json
 from labmill.search.chosen import resolved_run
-from labmill.study import Run
+from labmill.study import Run, Training
+from labmill.training.fit import fit
 from labmill.training.record import Normalisation, Outcome
 from labmill.training.train import Parts, channels_last, parts, write
 
@@ -33,6 +34,30 @@ class Opened:
     def channels_last(self) -> bool:
         """Whether the network wants its images so."""
         return channels_last(self.spec["name"])
+
+    def fit(
+        self,
+        network: nn.Module,
+        training: Training,
+        *,
+        axis: str,
+        state: Path,
+        threads: int,
+        device: str | None,
+    ) -> Outcome:
+        """Train `network`, this one or one in its place, on the same images."""
+        return fit(
+            network,
+            training,
+            self.data,
+            seed=self.run.seed,
+            normalisation=self.scale,
+            state=state,
+            channels_last=self.channels_last,
+            device=device,
+            axis=axis,
+            threads=threads,
+        )
 
 
 def opened(

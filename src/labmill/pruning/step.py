@@ -15,7 +15,6 @@ from labmill.pruning.removal import Structure
 from labmill.pruning.scoring import Validation, gradients
 from labmill.runtime import read_json, write_json
 from labmill.training.choices import prepare
-from labmill.training.fit import fit
 
 log = logging.getLogger("labmill")
 
@@ -83,17 +82,13 @@ def prune(
         else run.training.model_copy(update={"epochs": 0, "until": None})
     )
     left = macs(network)
-    outcome = fit(
+    outcome = start.fit(
         network,
         training,
-        start.data,
-        seed=run.seed,
-        normalisation=start.scale,
-        state=state,
-        channels_last=start.channels_last,
-        device=device,
         axis=f"finetune {record.parent.name}",
+        state=state,
         threads=threads,
+        device=device,
     )
     triple["finetuned"] = validation.accuracy(network)
     network.cpu()
