@@ -61,8 +61,9 @@ samples: $(READY)  ## RESULTS="results/a results/b": put finished reports into d
 test: $(READY)  ## Run the tests, but for those that need a SLURM of their own
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slurm"
 
+# A folder of its own: any other pytest closes the usual one to the test's other users.
 testslurm: $(READY)  ## Run the tests on real SLURM daemons, as root, with Debian's packages
-	$(BIN)/python -m pytest tests/slurm -m slurm
+	$(BIN)/python -m pytest tests/slurm -m slurm --basetemp=$$(mktemp -d)/slurm
 
 lint: $(READY)  ## Check style, rules and the workflow
 	$(BIN)/ruff check .
