@@ -15,6 +15,8 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Epoch = Annotated[str, StringConstraints(pattern=r"^[1-9]\d*$")]
+Names = Annotated[tuple[Name, ...], Field(min_length=1)]
+Criterion = Literal["squares", "l1", "batchnorm", "taylor", "random"]
 Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
 
 
@@ -329,10 +331,8 @@ class Search(Section):
 class Pruning(Section):
     """A loop of remove → measure → fine-tune → measure; each step is a job of its own."""
 
-    variants: Annotated[tuple[Name, ...], Field(min_length=1)] = Field(
-        description="The variants that are pruned."
-    )
-    criterion: Literal["squares", "l1", "batchnorm", "taylor", "random"] = Field(
+    variants: Names = Field(description="The variants that are pruned.")
+    criterion: Criterion = Field(
         "squares", description="Predicted influence of a unit; the smallest goes first."
     )
     layers: tuple[str, ...] | None = Field(
@@ -395,7 +395,7 @@ class Measure(Section):
 class Examine(Section):
     """Which transformers are looked into: what they attend to, what each layer knows."""
 
-    variants: Annotated[tuple[Name, ...], Field(min_length=1)] = Field(
+    variants: Names = Field(
         description="Variants with attention; the first seed's net is examined."
     )
     images: Count = Field(
@@ -413,7 +413,7 @@ class Examine(Section):
 class Represent(Section):
     """Which networks' features are looked at: their map, neighbours, mixing weights."""
 
-    variants: Annotated[tuple[Name, ...], Field(min_length=1)] = Field(
+    variants: Names = Field(
         description="Variants and pretexts that read images; the first seed's net."
     )
     images: Count = Field(
@@ -426,24 +426,22 @@ class Represent(Section):
 class Influence(Section):
     """Remove every unit alone and measure; is that what criteria predict?"""
 
-    variants: Annotated[tuple[Name, ...], Field(min_length=1)] = Field(
+    variants: Names = Field(
         description="The variants whose units are tried; the first seed's net."
     )
     layers: tuple[str, ...] | None = Field(
         None, description="Layers whose units are tried; default: all prunable ones."
     )
-    criteria: tuple[Literal["squares", "l1", "batchnorm", "taylor", "random"], ...] = (
-        Field(
-            ("squares", "l1", "taylor", "random"),
-            description="Predictions to set beside it, as in `pruning`.",
-        )
+    criteria: tuple[Criterion, ...] = Field(
+        ("squares", "l1", "taylor", "random"),
+        description="Predictions to set beside it, as in `pruning`.",
     )
 
 
 class Formulate(Section):
     """Time convolutions and dense layers written as matrix products."""
 
-    variants: Annotated[tuple[Name, ...], Field(min_length=1)] = Field(
+    variants: Names = Field(
         description="The variants that are timed; the first seed's net."
     )
     images: Count = Field(
@@ -457,17 +455,13 @@ class Lessons(Section):
     """Curves that teach: runs that go wrong on purpose, beside one that does not."""
 
     reference: Name = Field(description="The variant that the others differ from.")
-    variants: Annotated[tuple[Name, ...], Field(min_length=1)] = Field(
-        description="The variants that go wrong."
-    )
+    variants: Names = Field(description="The variants that go wrong.")
 
 
 class Edits(Section):
     """Search for the smallest change of architecture that makes a variant faster."""
 
-    variants: Annotated[tuple[Name, ...], Field(min_length=1)] = Field(
-        description="Variants with a layer description."
-    )
+    variants: Names = Field(description="Variants with a layer description.")
     tolerance: Fraction = Field(0.01, description="Accuracy that may be lost.")
     trials: Count = Field(4, description="Edits trained briefly.")
     epochs: Count = Field(2, description="Epochs of a brief training.")
@@ -478,7 +472,7 @@ class Comparison(Section):
     """A question put to the results: what does one factor do?"""
 
     question: str | None = Field(None, description="Heading in the report.")
-    levels: dict[str, Annotated[tuple[Name, ...], Field(min_length=1)]] = Field(
+    levels: dict[str, Names] = Field(
         description="Level → variants; the n-th variants of all levels are compared with "
         "each other. The first level is the reference."
     )
