@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from document import results_of
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from labmill import registry
-from labmill.report.figures import draw
+from labmill.report import style
+from labmill.report.figures import augmentation, curves, draw, forest
 from labmill.report.results import Results
 
 NAMES = registry.names("report/figures")
@@ -48,10 +51,70 @@ def test_figures_are_readable_or_absent(name, results):
         assert len(drawing.caption) > 20 and len(drawing.alt) > 20
         width, height = drawing.figure.get_size_inches()
         assert width <= 6.31 and height <= 9  # the page's text
-        FigureCanvasAgg(drawing.figure).draw()
-        for text in drawing.figure.findobj(Text):
-            if text.get_text().strip() and text.get_visible():
-                assert text.get_fontsize() >= 8, text.get_text()
+        assert_whole(drawing.figure)
+        for text in words_of(drawing.figure):
+            assert text.get_fontsize() >= 8, text.get_text()
+
+
+def words_of(figure: Figure) -> list[Text]:
+    """Every text that can be seen."""
+    found = figure.findobj(Text)
+    return [one for one in found if one.get_text().strip() and one.get_visible()]
+
+
+def assert_whole(figure: Figure) -> None:
+    """Nothing of it is cut off at the figure's edge."""
+    FigureCanvasAgg(figure).draw()
+    box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert box.x0 >= -0.02 and box.x1 <= width + 0.02
+    assert box.y0 >= -0.02 and box.y1 <= height + 0.02
+
+
+def test_panels_that_share_an_axis_show_all_their_curves(results):
+    """The axis ended where the first panel's curves did."""
+    for drawing in draw("curves", results):
+        for axes in drawing.figure.axes:
+            low, high = axes.get_ylim()
+            for line in axes.lines:
+                assert low <= min(line.get_ydata()) and max(line.get_ydata()) <= high
+
+
+def test_a_loss_that_explodes_leaves_the_others_readable():
+    assert curves.highest([2.3, 2.1, 1.9, 5e6]) < 10
+    assert curves.highest([0.4, 0.3]) == pytest.approx(0.46)
+    assert curves.highest([float("nan")]) is None
+
+
+@pytest.mark.parametrize("width", [style.WIDTH, 0.6 * style.WIDTH])
+def test_a_legend_takes_as_many_columns_as_fit(width):
+    names = ["as published, augmented", "speed-run network", "one", "two", "three"]
+    drawn = style.figure(2, width)
+    drawn.subplots()
+    style.legend(drawn, names, [{"color": style.color(i)} for i in range(5)])
+    assert_whole(drawn)
+
+
+def test_no_two_variants_look_alike():
+    looks = {(style.color(i), style.marker(i)) for i in range(28)}
+    assert len(looks) == 28
+
+
+def test_rows_of_augmented_images_keep_their_names(results, monkeypatch):
+    found = ({"flip": True, "crop": 1}, 0)
+    monkeypatch.setattr(augmentation, "augmented", lambda results: found)
+    pool = np.asarray(results.pool).repeat(4, axis=2).repeat(4, axis=3)
+    monkeypatch.setitem(results.__dict__, "pool", pool)
+    assert_whole(augmentation.draw(results))
+
+
+def test_a_forest_row_names_both_sides_whole(results, monkeypatch):
+    labels = ["fine-tuned, 4,000 labels", "from scratch, 4,000 labels"]
+    renamed = dict(zip(("cnn", "vit_learn_relu"), labels, strict=True))
+    monkeypatch.setitem(results.__dict__, "variants", results.variants | renamed)
+    drawn = forest.draw(results)
+    said = [text.get_text() for text in words_of(drawn)]
+    assert any(all(label in text for label in labels) for text in said)
+    assert_whole(drawn)
 
 
 @pytest.mark.parametrize("name", sorted(DRAWN))

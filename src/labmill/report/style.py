@@ -4,9 +4,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.textpath import TextPath
 
 # Distinguishable with any colour vision (after Okabe & Ito, 2008), each at least 3:1
 # on white and on the dark page.
@@ -63,6 +65,11 @@ def dash(index: int) -> Any:
     return DASHES[index // len(PALETTE) % len(DASHES)]
 
 
+def marker(index: int) -> str:
+    """The i-th mark: with the colour, it tells the first 49 things apart."""
+    return MARKERS[(index + index // len(PALETTE)) % len(MARKERS)]
+
+
 def figure(height: float, width: float = WIDTH) -> Figure:
     """An empty figure, inches, laid out so that nothing overlaps."""
     mpl.rcParams.update(RC)
@@ -87,10 +94,26 @@ def grid(
 def legend(
     drawn: Figure, labels: Sequence[str], styles: Iterable[dict[str, Any]], **more: Any
 ) -> None:
-    """One legend above all axes, never over the data."""
+    """One legend above all axes, never over the data nor beyond the figure's edge."""
     handles = [Line2D([], [], **style) for style in styles]
     columns = min(len(labels), more.pop("columns", 4))
+    widths = [
+        TextPath((0, 0), label, RC["legend.fontsize"]).get_extents().width
+        for label in labels
+    ]
+    while columns > 1 and needed(widths, columns) > drawn.get_figwidth():
+        columns -= 1
     drawn.legend(handles, labels, loc="outside upper left", ncols=columns, **more)
+
+
+def needed(widths: Sequence[float], columns: int) -> float:
+    """Inches that a legend takes across; `widths` of its labels in points.
+
+    Its columns are filled one after the other, each with a handle and a gap.
+    """
+    beside = RC["legend.fontsize"] * (2.8 + 2)
+    parts = np.array_split(widths, columns)
+    return sum(max(part) + beside for part in parts) / 72
 
 
 def shorten(text: str, length: int = 26) -> str:

@@ -29,7 +29,7 @@ def draw(results: Results) -> Figure | None:
     drawn = style.figure(2.7, style.WIDTH * 0.8)
     axes = drawn.subplots()
     styles = [
-        {"color": style.color(i), "marker": style.MARKERS[i % 7], "ls": ""}
+        {"color": style.color(i), "marker": style.marker(i), "ls": ""}
         for i in range(len(points))
     ]
     for look, (macs, accuracies) in zip(styles, points.values(), strict=True):

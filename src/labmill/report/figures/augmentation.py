@@ -36,14 +36,19 @@ def draw(results: Results) -> Figure | None:
         np.concatenate([framed(image) for image in row.numpy()], axis=1) for row in rows
     ]
     drawn = style.figure(0.62 * len(strips))
-    for i, (axes, strip) in enumerate(
-        zip(drawn.subplots(len(strips), 1), strips, strict=True)
-    ):
-        axes.imshow(strip, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
-        name = "original" if i == 0 else f"epoch {i}"
-        axes.set_ylabel(name, rotation=0, ha="right", va="center")
+    axes = drawn.subplots()
+    # One picture: strips each in axes of their own lose their names' left ends.
+    gap = [(0, images.shape[-1] // 6)] + [(0, 0)] * (strips[0].ndim - 1)
+    strips = [np.pad(strip, gap, constant_values=255) for strip in strips]
+    picture = np.concatenate(strips)
+    axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    height = len(strips[0])
+    names = ["original", *(f"epoch {i}" for i in range(1, len(strips)))]
+    axes.set_yticks([height * (i + 0.5) for i in range(len(strips))], names)
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
     return drawn
 
 

@@ -52,7 +52,7 @@ def draw(results: Results) -> Figure | None:
         for i, row in enumerate(values.values()):
             look = {
                 "color": style.color(i),
-                "marker": style.MARKERS[i % len(style.MARKERS)],
+                "marker": style.marker(i),
             }
             offset = 0.5 * (i / max(1, len(values) - 1) - 0.5)
             axes.plot(row, at + offset, ls="none", ms=4.5, **look)

@@ -51,7 +51,7 @@ def draw(results: Results) -> Figure | None:
 
 def look(index: int) -> dict[str, object]:
     """Colour and marker of the i-th variant."""
-    marker = style.MARKERS[index % len(style.MARKERS)]
+    marker = style.marker(index)
     return {"color": style.color(index), "marker": marker, "ls": "none"}
 
 

@@ -1,6 +1,8 @@
 """Accuracy over the epochs, a panel per variant."""
 
 import math
+from collections.abc import Iterable
+from statistics import median
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -45,14 +47,12 @@ def multiples(
         return None
     top = None
     if figure == "loss":
-        ends = [
+        top = highest(
             h[f"{part}_loss"].quantile(0.9)
             for _, _, histories in found
             for h in histories
             for part in ("train", "validation")
-        ]
-        known = [end for end in ends if not math.isnan(end)]
-        top = 1.15 * max(known) if known else None
+        )
     drawings = []
     for start in range(0, len(found), 9):
         part = found[start : start + 9]
@@ -60,7 +60,8 @@ def multiples(
         for axes, (i, variant, histories) in zip(panels, part, strict=True):
             panel(axes, histories, figure, scale, style.color(i))
             axes.set_title(style.shorten(results.label(variant), 30))
-            axes.set_ylim(bottom=0, top=top)
+        # After the last curve: a limit set earlier would hold for the first panel's.
+        panels[0].set_ylim(bottom=0, top=top)
         drawn.supxlabel("Epoch", fontsize=8.5)
         drawn.supylabel(name, fontsize=8.5)
         styles = [
@@ -70,6 +71,12 @@ def multiples(
         style.legend(drawn, ["training", "validation"], styles)
         drawings.append(drawn)
     return drawings
+
+
+def highest(ends: Iterable[float]) -> float | None:
+    """Where the axis of the losses ends: a run that explodes must not flatten the rest."""
+    known = [end for end in ends if not math.isnan(end)]
+    return min(1.15 * max(known), 3 * median(known)) if known else None
 
 
 def panel(
@@ -90,4 +97,4 @@ def panel(
                 alpha=0.85,
                 marker=("o" if part == "train" else "x") if single else None,
             )
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)

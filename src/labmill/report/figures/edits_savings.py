@@ -56,5 +56,5 @@ def savings(label: str, proposed: dict) -> Figure:
 
 def look(number: int) -> dict[str, object]:
     """Colour and marker of the i-th kind."""
-    marker = style.MARKERS[number % len(style.MARKERS)]
+    marker = style.marker(number)
     return {"color": style.color(number), "marker": marker, "ls": "none"}

@@ -15,6 +15,7 @@ CAPTION = (
 )
 ALT = "Forest plot: one row per comparison, its estimate and 95 percent interval."
 ROWS = 24
+LINE = 32
 
 
 def draw(results: Results) -> Figure | None:
@@ -23,7 +24,8 @@ def draw(results: Results) -> Figure | None:
     if not rows:
         return None
     rows = rows[:ROWS]
-    drawn = style.figure(0.55 + 0.25 * len(rows))
+    lines = max(name.count("\n") for name, _ in rows)
+    drawn = style.figure(0.55 + (0.25 + 0.07 * lines) * len(rows))
     axes = drawn.subplots()
     axes.axvline(0, color=style.MUTED, lw=0.9)
     for y, (_, claim) in enumerate(rows):
@@ -58,13 +60,15 @@ def compared(results: Results, claim: dict[str, Any]) -> str:
             if not asked["metric"].endswith(("accuracy", "f1")):
                 return ""
             if not rest:
-                return f"{short(level)} − {short(next(iter(asked['levels'])))}"
+                return minus(level, next(iter(asked["levels"])))
             first, second = rest[:2]
         case _:
             return ""
-    return f"{short(results.label(first))} − {short(results.label(second))}"
+    return minus(results.label(first), results.label(second))
 
 
-def short(name: str) -> str:
-    """A name of half a row."""
-    return style.shorten(name, 22)
+def minus(first: str, second: str) -> str:
+    """`first − second`, on two lines where one would be long."""
+    first, second = style.shorten(first, LINE), style.shorten(second, LINE)
+    between = " " if len(first + second) <= LINE else "\n"
+    return f"{first}{between}− {second}"

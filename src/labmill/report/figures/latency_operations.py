@@ -40,7 +40,7 @@ def draw(results: Results) -> Figure | None:
                 facts["macs"],
                 median,
                 yerr=[[median - q1], [q3 - median]],
-                fmt=style.MARKERS[i % 7],
+                fmt=style.marker(i),
                 ms=6,
                 lw=1.2,
                 color=style.color(i),
@@ -54,7 +54,7 @@ def draw(results: Results) -> Figure | None:
     drawn.supxlabel("Multiply–adds for one image", fontsize=8.5)
     drawn.supylabel("Time per image (ms)", fontsize=8.5)
     styles = [
-        {"color": style.color(i), "marker": style.MARKERS[i % 7], "ls": ""}
+        {"color": style.color(i), "marker": style.marker(i), "ls": ""}
         for i in range(len(found))
     ]
     labels = [style.shorten(label, 24) for label in found]

@@ -5,7 +5,10 @@ from matplotlib.figure import Figure
 from labmill.report.figures.curves import multiples
 from labmill.report.results import Results
 
-CAPTION = "Loss over the epochs, one line per seed: training solid, validation dashed."
+CAPTION = (
+    "Loss over the epochs, one line per seed: training solid, validation dashed. A line "
+    "that leaves its panel at the top goes on above it."
+)
 ALT = (
     "Line charts, one panel per variant: training loss as solid and validation loss as "
     "dashed lines over the epochs, one thin line per seed."

@@ -26,7 +26,7 @@ def draw(results: Results) -> Figure | None:
         for i, found in enumerate(all_found):
             probe = found.figures["probe"]
             values = [math.nan if p[key] is None else 100 * p[key] for p in probe]
-            look = {"color": style.color(i), "marker": style.MARKERS[i % 7], "ms": 3.5}
+            look = {"color": style.color(i), "marker": style.marker(i), "ms": 3.5}
             axes.plot([p["layer"] for p in probe], values, **look)
         axes.set_title(title)
         axes.set_xlabel("Layer")
@@ -34,7 +34,7 @@ def draw(results: Results) -> Figure | None:
     panels[0].set_ylabel("Probe accuracy (%)")
     labels = [style.shorten(found.label, 30) for found in all_found]
     looks = [
-        {"color": style.color(i), "marker": style.MARKERS[i % 7]}
+        {"color": style.color(i), "marker": style.marker(i)}
         for i in range(len(all_found))
     ]
     style.legend(drawn, labels, looks, columns=3)

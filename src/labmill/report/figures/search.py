@@ -55,7 +55,7 @@ def scatter(chosen: dict[str, Any]) -> Figure:
         values = ordered({setting(p["settings"][key]) for p in points})
         for i, value in enumerate(values):
             mine = [setting(p["settings"][key]) == value for p in points]
-            marker = style.MARKERS[i % len(style.MARKERS)]
+            marker = style.marker(i)
             axes.plot(
                 x[mine],
                 y[mine],
