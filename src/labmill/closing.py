@@ -76,9 +76,10 @@ def told(plan: Plan) -> dict[str, Any]:
     if plan.scale != "full":
         full = signed(plan, load_study(plan.path)[0])
     reduced = list(differences(full, study))
-    for question in study["compare"].values():
-        # Keys are sorted on the way, but the first level is the reference.
-        question["order"] = list(question["levels"])
+    # Keys are sorted on the way, but the first level is the reference, and questions
+    # stand in the report as the study asks them.
+    for place, question in enumerate(study["compare"].values()):
+        question |= {"order": list(question["levels"]), "place": place}
     return {"study": study, "scale": plan.scale, "reduced": reduced}
 
 

@@ -73,6 +73,7 @@ STUDY: dict[str, Any] = {
             "cnn": {
                 "test_accuracy": 0.9,
                 "test_macro_f1": 0.9,
+                "test_loss": 0.3,
                 "class_accuracy": {"0": 0.95, "1": 0.85},
             },
         },

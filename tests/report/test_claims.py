@@ -6,19 +6,21 @@ import inspect
 import json
 import pkgutil
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from synthetic import make_results
+from synthetic import TRUE, make_results
 
 from labmill.evaluation.statistics import Verdict
 from labmill.fingerprint import canonical
 from labmill.report import claims as package
-from labmill.report.claims import SECTIONS, words
+from labmill.report.claims import SECTIONS, cost, words
 from labmill.report.claims import template as made_of
 from labmill.report.claims.template import RANKING, Judged, Plain, judged
 from labmill.report.read import place_of
@@ -188,6 +190,20 @@ def test_equal_variants_are_not_told_apart(troubled):
     assert "could show no less than" in pair["statement"]
 
 
+def test_what_the_correction_changed_is_told(tmp_path: Path):
+    """The interval and the least difference are of one comparison, the verdict of many."""
+    made = claims_of(tmp_path, true={name: 0.9 for name in TRUE}).values()
+    pairs = [c for c in made if c["id"].startswith("pair:")]
+    assert any(c["p"] != c["p_holm"] for c in pairs)
+    for claim in pairs:
+        corrected = claim["p"] != claim["p_holm"]
+        said = claim["statement"].replace(words.SPACE, " ")
+        assert (
+            f"{words.p_value(claim['p'])} before it)".replace(words.SPACE, " ") in said
+        ) is corrected
+        assert ("before any correction for several tests." in said) is corrected
+
+
 def test_pruning_says_how_far_and_what_it_costs(three):
     assert three["prune:prune:cnn:reach"]["estimate"] == 1
     assert "step 1 (70" in three["prune:prune:cnn:reach"]["statement"]
@@ -206,6 +222,7 @@ def test_published_figures(three):
     assert same["verdict"] == "no difference shown"
     time = three["published:vit_sin_relu:train_seconds"]
     assert time["verdict"] is None and "another machine" in time["statement"]
+    assert "machine" not in three["published:cnn:test_loss"]["statement"]
     assert "trained for ten epochs" in three["published:cnn:test_macro_f1"]["statement"]
 
 
@@ -366,6 +383,32 @@ def test_escape_leaves_no_markup(text: str):
     assert not re.search(r"(?<!\\)(\\\\)*[<>|*`$\[\]{}#~^@&]", made)
 
 
+def test_names_of_several_words_are_quoted():
+    assert words.named("cnn") == "cnn"
+    assert words.named("as published") == "“as published”"
+    assert words.named("dense, 64") == "“dense, 64”"
+
+
+def test_a_gap_that_rounds_to_nothing_has_no_sign():
+    told = [cost.gap(value, 1) for value in (0.021, -0.021, -0.0001)]
+    said = [text.replace(words.SPACE, " ") for text in told]
+    assert said == ["2.1 points", "−2.1 points", "less than 0.1 points"]
+
+
+def test_a_loss_that_explodes_is_no_overfitting(synthetic: Any, tmp_path: Path):
+    source, job, index = synthetic
+    root = tmp_path / "work"
+    shutil.copytree(source, root)
+    for seed in range(3):
+        path = root / f"results/synthetic/cnn/seed{seed}/dense/history.csv"
+        table = pd.read_csv(path)
+        table.loc[table.index[-1], "validation_loss"] = 5e6
+        table.to_csv(path, index=False)
+    made = summary(job, index, place_of(index, root / "results/synthetic")).claims
+    (said,) = [c["statement"] for c in made if c["id"] == "overfit:cnn"]
+    assert "explodes" in said and "overfits" not in said and "costs 2.3:" in said
+
+
 def test_lists_of_names():
     assert words.listed(["a"]) == "a"
     assert words.listed(["a", "b", "c"]) == "a, b and c"
@@ -411,7 +454,7 @@ def test_a_gain_that_ends_is_found_to_end(tmp_path: Path):
     claim = over_labels(tmp_path, (0.12, 0.08, 0.0, 0.0))
     said = claim["statement"].replace(words.SPACE, " ")
     assert claim["verdict"] == Verdict.HIGHER
-    assert "higher with pretrained than with from scratch at 50 labels and 100" in said
+    assert "with pretrained than with “from scratch” at 50 labels and 100" in said
     assert "From 200 labels on no gain is shown." in said
     assert claim["estimate"] == pytest.approx(0.08, abs=0.02)
     assert len(claim["inputs"]) == 2 * 4 * len(COUNTS)
@@ -448,3 +491,7 @@ def test_the_first_level_of_the_file_is_the_reference(tmp_path: Path):
     assert "compare:positions:learnable" in asked, "sinusoidal stands first"
     assert not any(id.startswith("compare:positions:sinusoidal") for id in asked)
     assert "compare:network:cnn" in asked
+    assert [*dict.fromkeys(id.split(":")[1] for id in asked)] == [
+        "positions",
+        "network",
+    ]

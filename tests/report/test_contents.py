@@ -101,6 +101,13 @@ def test_a_count_that_no_layer_has_is_no_column():
     assert table.rows[-1] == ["total", "", "8"]
 
 
+def test_the_n_of_a_test_counts_what_was_tested():
+    counted = contents.provenance.counted
+    assert counted("paired t-test over seeds") == "seeds"
+    assert counted("McNemar's exact test over test images") == "images"
+    assert counted("notches of two medians (McGill et al., 1978)") == "calls"
+
+
 def test_differences_of_shares_are_in_points():
     claim = {
         "estimate": -0.0251,

@@ -214,6 +214,7 @@ class Document:
             lambda c: c["section"] == "compare" and c["id"].count(":") == 2,
             lambda c: c["section"] == "pruning" and c["id"].endswith(":end"),
             lambda c: c["id"].startswith("edits:") and c["id"].endswith(":verdict"),
+            lambda c: c["id"].startswith(("speed:", "decoding:")),
             lambda c: c["section"] == "search",
             lambda c: c["section"] == "failures",
         ]

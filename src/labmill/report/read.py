@@ -95,7 +95,7 @@ def place_of(index: Iterable[Mapping[str, Any]], folder: Path) -> Place:
 
 
 def as_declared(study: Mapping[str, Any]) -> dict[str, Any]:
-    """The study of a job's record with each question's levels in the file's order.
+    """The study of a job's record with questions and their levels in the file's order.
 
     The first level is the reference, and a record's keys are sorted.
     """
@@ -106,7 +106,9 @@ def as_declared(study: Mapping[str, Any]) -> dict[str, Any]:
                 k: asked["levels"][k] for k in asked.get("order", asked["levels"])
             }
         }
-        for name, asked in study["compare"].items()
+        for name, asked in sorted(
+            study["compare"].items(), key=lambda one: one[1].get("place", 0)
+        )
     }
     return {**study, "compare": questions}
 

@@ -51,8 +51,8 @@ DIFFERENCE = Judged(
     "({interval}, {seeds}, paired t-test, {p} after Holm's correction; sign-flip test "
     "{flip}).",
     not_shown="{metric}{mean_of}: no difference between {first} and {second} is shown "
-    "({signed}; {interval}, {seeds}, paired t-test, {p} after Holm's correction). With "
-    "this spread, {seeds} could show no less than {detectable}.",
+    "({signed}; {interval}, {seeds}, paired t-test, {p} after Holm's correction{before}). "
+    "With this spread, {seeds} could show no less than {detectable}{alone}.",
     too_few="{metric}{mean_of}: from {seeds} it cannot be said whether {first} and "
     "{second} differ; at least {least} are needed.",
 )
@@ -202,6 +202,7 @@ def difference_claim(
     )
     digits = words.decimals(images, test.n)
     least = minimum_detectable_effect(outcome.comparison.sd or 0.0, test.n)
+    several = test.p is not None and test.p != test.p_holm
     return judged(
         DIFFERENCE,
         test,
@@ -218,6 +219,8 @@ def difference_claim(
         p=words.p_value(1.0 if test.p_holm is None else test.p_holm),
         flip=words.p_value(outcome.comparison.sign_flip_p),
         detectable=words.amount(least or 0.0, metric.unit, digits),
+        before=f", {words.p_value(test.p)} before it" if several else "",
+        alone=", before any correction for several tests" if several else "",
         least=words.spelled(LEAST_SEEDS),
         mean_of=mean_of,
     )

@@ -23,12 +23,20 @@ OVERFIT = Plain(
     "{epoch} and ended at {end} after epoch {last}, while the training loss went from "
     "{train_then} to {train_end} ({seeds})."
 )
+EXPLODES = Plain(
+    "The validation loss of {label} explodes: {least} after epoch {epoch}, {end} after "
+    "epoch {last}, while the training loss went from {train_then} to {train_end} "
+    "({seeds}). Guessing costs {guess}: on some images the network is wrong and all but "
+    "certain of it."
+)
 CONFUSED = Plain(
     "The most frequent error of {label}: {count} of {images} predictions for images of "
     "class {name} say {other} ({share}; {seeds})."
 )
 # A rise of the mean validation loss by a tenth, past its minimum, is called overfitting.
 RISE = 1.1
+# Beyond so many times the loss of guessing it is no overfitting any more.
+EXPLODED = 3
 
 
 def cost_claims(evidence: Evidence) -> list[dict[str, Any]]:
@@ -140,9 +148,14 @@ def gap_claim(evidence: Evidence, variant: str, rows: Sequence[Row]) -> dict[str
         train=words.percent(train, digits),
         validation=words.percent(validation, digits),
         seeds=words.number_of(len(rows), "seed"),
-        gap=("" if train >= validation else words.MINUS)
-        + words.points(train - validation, digits),
+        gap=gap(train - validation, digits),
     )
+
+
+def gap(difference: float, digits: int) -> str:
+    """Training minus validation accuracy; one that rounds to nothing has no sign."""
+    size = words.points(difference, digits)
+    return size if difference >= 0 or size.startswith("less") else words.MINUS + size
 
 
 def overfit_claims(
@@ -159,9 +172,10 @@ def overfit_claims(
     least = int(validation.argmin())
     if validation[-1] <= RISE * validation[least]:
         return []
+    guess = math.log(len(rows[0].metrics["classes"]))
     return [
         plain(
-            OVERFIT,
+            EXPLODES if validation[-1] > EXPLODED * guess else OVERFIT,
             f"overfit:{variant}",
             "curves",
             [
@@ -177,6 +191,7 @@ def overfit_claims(
             last=epochs[-1],
             train_then=words.significant(float(train[least]), 2),
             train_end=words.significant(float(train[-1]), 2),
+            guess=words.significant(guess, 2),
             seeds=words.averaged(len(rows)),
         )
     ]

@@ -24,9 +24,8 @@ PUBLISHED = Judged(
     too_few="{metric} of {label}: ours is {ours} ({seeds}), published {theirs}; from so "
     "few runs it cannot be said whether they differ.{note}",
 )
-PUBLISHED_TIME = Plain(
-    "{metric} of {label}: ours {ours} ({seeds}), published {theirs}, on another "
-    "machine.{note}"
+PUBLISHED_BESIDE = Plain(
+    "{metric} of {label}: ours {ours} ({seeds}), published {theirs}{elsewhere}.{note}"
 )
 PUBLISHED_CLASSES = Plain(
     "Class accuracy of {label}, ours ({seeds}) and published: {classes}.{note}"
@@ -143,11 +142,11 @@ def beside(
     rows: Sequence[Any],
     note: str,
 ) -> dict[str, Any]:
-    """A figure that depends on the machine: side by side, without a test."""
+    """Times, which depend on the machine, and losses: side by side, without a test."""
     unit = words.metric(column).unit
     ours = float(np.mean([row.cells[column] for row in rows]))
     return plain(
-        PUBLISHED_TIME,
+        PUBLISHED_BESIDE,
         f"published:{variant}:{column}",
         "published",
         [row.input(column) for row in rows],
@@ -156,6 +155,7 @@ def beside(
         **sides(evidence, variant, column, value, len(rows), note),
         ours=words.quantity(ours, unit, 0),
         theirs=words.quantity(value, unit, 0),
+        elsewhere=", on another machine" if column.endswith("seconds") else "",
     )
 
 

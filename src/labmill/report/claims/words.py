@@ -52,9 +52,9 @@ def escape(text: object) -> str:
 
 
 def named(name: object) -> str:
-    """A name that the user chose, in a sentence: quoted where it has a comma."""
+    """A name that the user chose, in a sentence: quoted where it has several words."""
     text = escape(name)
-    return f"“{text}”" if "," in text else text
+    return f"“{text}”" if " " in text or "," in text else text
 
 
 def decimals(images: int, seeds: int) -> int:

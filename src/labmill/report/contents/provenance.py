@@ -94,7 +94,7 @@ def evidence(results: Results) -> Table | None:
         [
             claim["statement_number"],
             re.split(r" over | \(", claim["test"])[0],
-            f"{claim['n']} {'images' if 'images' in claim['test'] else 'seeds'}",
+            f"{claim['n']} {counted(claim['test'])}",
             estimate(claim),
             probability(claim["p"]),
             probability(claim["p_holm"]),
@@ -119,6 +119,12 @@ def evidence(results: Results) -> Table | None:
         "The tests behind the claims.",
         "llrrrrl",
     )
+
+
+def counted(test: str) -> str:
+    """What the n of a test counts."""
+    kinds = {"images": "images", "medians": "calls"}
+    return next((what for word, what in kinds.items() if word in test), "seeds")
 
 
 def probability(p: float | None) -> str:
