@@ -11,6 +11,7 @@ from finish import finish
 from labmill.report import contents
 from labmill.report.contents import recipes
 from labmill.report.contents.cost import operations_of
+from labmill.report.contents.reduced import changed
 from labmill.report.read import made_by_all
 from labmill.runtime import read_json, write_json
 
@@ -97,7 +98,7 @@ def test_a_count_that_no_layer_has_is_no_column():
         {"name": "1", "kind": "activation", "macs": 0, "special": 0},
     ]
     table = operations_of({"layers": layers, "total": {"macs": 8}}, "x")
-    assert table.columns == ["Layer", "Kind", "macs"]
+    assert table.columns == ["Layer", "Kind", "Multiply–adds"]
     assert table.rows[-1] == ["total", "", "8"]
 
 
@@ -106,6 +107,24 @@ def test_the_n_of_a_test_counts_what_was_tested():
     assert counted("paired t-test over seeds") == "seeds"
     assert counted("McNemar's exact test over test images") == "images"
     assert counted("notches of two medians (McGill et al., 1978)") == "calls"
+
+
+def test_what_a_scale_changed_is_told_by_name():
+    labels = {"wide": "a wide one"}
+    told = {
+        'defaults.model.arguments.stem "cifar" → "imagenet"': [
+            "model stem",
+            "cifar",
+            "imagenet",
+        ],
+        "variants.wide.training.epochs 100 → 12": ["a wide one, epochs", "100", "12"],
+        "data.limit null → 8000": ["data limit", "–", "8000"],
+        "variants.old removed": ["old", "there", "left out"],
+        "compare.ways removed": ["compare ways", "there", "left out"],
+        "compare.ways.levels.from scratch changed": None,
+    }
+    for text, row in told.items():
+        assert changed(text, labels) == row
 
 
 def test_differences_of_shares_are_in_points():

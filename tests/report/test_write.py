@@ -206,4 +206,4 @@ def test_smoke_scale_says_that_it_is_no_result(tmp_path):
     folder = built(tmp_path, scale="smoke")
     page = Page((folder / "report.html").read_text(encoding="utf-8"))
     assert plain("this is a test of the pipeline, not a result") in page.text
-    assert plain("data.limit") in page.text  # what was reduced
+    assert plain("data limit") in page.text  # what was reduced

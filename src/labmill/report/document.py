@@ -10,7 +10,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from labmill import registry
 from labmill.errors import LabmillError, suggest
 from labmill.report import arithmetic, contents, profiles, prose
-from labmill.report.claims.words import listed
+from labmill.report.claims.words import listed, named
 from labmill.report.figures import Drawing, draw
 from labmill.report.render import COMMENTS, environment, harmless
 from labmill.report.results import Results
@@ -68,6 +68,7 @@ class Document:
         self.drawn: set[str] = set()
         self.numbers: dict[str, str] = {}
         self.printed: set[str] = set()
+        self.answered: set[str] = set()
         self.figures = self.tables = 0
         self.templates = environment("md")
         self.templates.globals |= {
@@ -83,6 +84,8 @@ class Document:
             "claims": self.claims,
             "headlines": self.headlines,
             "observations": self.observations,
+            "asked": self.asked,
+            "named": lambda name: Markdown(named(name)),
             "verdict": verdict,
             "cited": cited,
             "wanted": self.wanted,
@@ -220,6 +223,15 @@ class Document:
         ]
         found = [c for test in wanted for c in claims if test(c)]
         return (found or claims)[:most]
+
+    def asked(self, claim: dict[str, Any]) -> Markdown:
+        """The study's question before its first answer, or nothing."""
+        name = claim["id"].split(":")[1] if claim["section"] == "compare" else ""
+        question = self.results.study["compare"].get(name, {}).get("question")
+        if not question or name in self.answered:
+            return Markdown("")
+        self.answered.add(name)
+        return Markdown(f"*{escape(question)}* ")
 
     def claims(self, start: str = "", section: str = "") -> Markdown:
         """The claims of a section, or whose id starts like that, not printed yet."""

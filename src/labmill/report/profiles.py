@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from labmill.report.claims.words import quoted
 from labmill.report.results import Results, load_json
 from labmill.report.tables import Table
 from labmill.report.text import percent, short
@@ -133,7 +134,7 @@ def layers(results: Results, variant: str) -> Table:
             "Of peak",
         ],
         rows,
-        f"{results.label(variant)}, layer by layer, for a batch of {profile['batch']}. "
+        f"{quoted(results.label(variant))}, layer by layer, for a batch of {profile['batch']}. "
         "MACs: multiply–adds forward, each two operations. MB: what the layer writes. "
         "Ops/byte: arithmetic intensity. Of peak: the forward pass, of "
         f"{best['gflops']:.3g} GFLOP/s, which a matrix product reached in the same job.",
@@ -178,7 +179,7 @@ def candidates(results: Results, variant: str) -> Table:
             "Variant",
         ],
         rows,
-        f"Edits of {results.label(variant)}, and the share of a training step that each "
+        f"Edits of {quoted(results.label(variant))}, and the share of a training step that each "
         "saves, in percent: by counting operations, predicted from the profile, measured. "
         "Validation: accuracy after the brief training, for the edits that were tried. "
         "Variant: what the study declares it as.",

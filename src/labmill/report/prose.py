@@ -3,12 +3,6 @@
 from labmill.report.results import Results
 
 
-def reductions(results: Results) -> list[str]:
-    """What the scale changed: `training.epochs 25 → 1`; null reads as no limit."""
-    told = results.summary["provenance"]["settings"].get("reduced", [])
-    return [text.replace(" null ", " unset ") for text in told]
-
-
 def duplicates(results: Results) -> str:
     """How many images stand in two parts at once."""
     found = {

@@ -64,7 +64,10 @@ def published_claims(evidence: Evidence) -> list[dict[str, Any]]:
     for variant, figures in published["variants"].items():
         note = published["notes"].get(variant, "")
         note = f" What differs: {words.escape(note)}." if note else ""
-        for column, value in figures.items():
+        # Tested figures are told first; what differs is said with the first of all.
+        for column, value in sorted(
+            figures.items(), key=lambda one: words.metric(one[0]).unit != "%"
+        ):
             if isinstance(value, Mapping):
                 claims += class_list(evidence, variant, value, note)
             elif runs := evidence.usable(variant, column):
@@ -73,6 +76,7 @@ def published_claims(evidence: Evidence) -> list[dict[str, Any]]:
                     tested.append((variant, column, value, rows, note))
                 else:
                     claims.append(beside(evidence, variant, column, value, rows, note))
+            note = ""
     return against_published(evidence, tested) + claims
 
 

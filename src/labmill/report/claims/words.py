@@ -52,8 +52,12 @@ def escape(text: object) -> str:
 
 
 def named(name: object) -> str:
-    """A name that the user chose, in a sentence: quoted where it has several words."""
-    text = escape(name)
+    """A name that the user chose, in a sentence of Markdown."""
+    return quoted(escape(name))
+
+
+def quoted(text: str) -> str:
+    """A name in a sentence: in quotation marks where it has several words."""
     return f"“{text}”" if " " in text or "," in text else text
 
 

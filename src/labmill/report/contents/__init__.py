@@ -5,6 +5,7 @@ study has nothing to show.
 """
 
 from labmill.report.contents.beside import (
+    notes,
     published,
     published_classes,
     published_history,
@@ -25,6 +26,7 @@ from labmill.report.contents.recipes import (
     settings,
     variants,
 )
+from labmill.report.contents.reduced import reduced
 from labmill.report.contents.scores import (
     classes,
     effort,
@@ -50,6 +52,7 @@ __all__ = [
     "latency",
     "layers",
     "networks",
+    "notes",
     "openings",
     "operations",
     "pruning",
@@ -57,6 +60,7 @@ __all__ = [
     "published_classes",
     "published_history",
     "ranking",
+    "reduced",
     "results",
     "seeds",
     "settings",

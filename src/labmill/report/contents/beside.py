@@ -1,8 +1,9 @@
 """An earlier report's figures beside ours."""
 
+from labmill.report.claims.words import listed, quoted
 from labmill.report.results import Results
 from labmill.report.tables import Table
-from labmill.report.text import format_for, percent, points, title
+from labmill.report.text import NBSP, format_for, percent, points, title
 
 
 def published(results: Results) -> Table | None:
@@ -17,20 +18,18 @@ def published(results: Results) -> Table | None:
         for column, value in figures.items():
             if isinstance(value, dict):
                 continue
-            rows.append(beside(results, variant, column, value, theirs["notes"]))
+            rows.append(beside(results, variant, column, value))
     if not rows:
         return None
     return Table(
-        ["Variant", "Figure", "Published", "Ours", "Difference", "What differs"],
+        ["Variant", "Figure", "Published", "Ours", "Difference"],
         rows,
         f"Published figures ({theirs['source']}) beside ours, means over seeds.",
-        "llrrrl",
+        "llrrr",
     )
 
 
-def beside(
-    results: Results, variant: str, column: str, value: float, notes: dict[str, str]
-) -> list[str]:
+def beside(results: Results, variant: str, column: str, value: float) -> list[str]:
     """One published figure beside ours."""
     ours = results.mean(variant, column)
     write = format_for(column)
@@ -45,34 +44,46 @@ def beside(
         write(value),
         write(ours.estimate) if ours else "–",
         difference,
-        notes.get(variant, ""),
     ]
 
 
+def notes(results: Results) -> dict[str, str]:
+    """What differs between a published run and ours → the labels of which it is said."""
+    said: dict[str, list[str]] = {}
+    for name, text in (results.study["published"] or {}).get("notes", {}).items():
+        if label := results.variants.get(name):
+            said.setdefault(text, []).append(quoted(label))
+    return {text: listed(labels) for text, labels in said.items()}
+
+
 def published_classes(results: Results) -> Table | None:
-    """Published class-wise accuracies beside ours."""
-    theirs = results.study["published"] or {"variants": {}}
+    """Published class-wise accuracies and ours."""
+    theirs = (results.study["published"] or {"variants": {}})["variants"]
+    given = {
+        variant: figures["class_accuracy"]
+        for variant, figures in theirs.items()
+        if variant in results.variants and figures.get("class_accuracy")
+    }
+    known = {name for classes in given.values() for name in classes}
     rows = [
-        [
-            results.label(variant),
-            name,
-            percent(value),
-            percent(ours.estimate) if ours else "–",
-            points(ours.estimate - value) if ours else "–",
-        ]
-        for variant, figures in theirs["variants"].items()
-        if variant in results.variants
-        for name, value in figures.get("class_accuracy", {}).items()
-        for ours in [results.mean(variant, f"class_accuracy.{name}")]
+        [name, *(pair(results, variant, name, given[variant]) for variant in given)]
+        for name in results.classes
+        if name in known
     ]
     if not rows:
         return None
     return Table(
-        ["Variant", "Class", "Published", "Ours", "Difference (points)"],
+        ["Class", *(results.label(variant) for variant in given)],
         rows,
-        "Published class-wise test accuracy beside ours.",
-        "llrrr",
+        "Test accuracy by class (%): published / ours.",
     )
+
+
+def pair(results: Results, variant: str, name: str, published: dict[str, float]) -> str:
+    """A class's published accuracy and ours."""
+    ours = results.mean(variant, f"class_accuracy.{name}")
+    both = (published.get(name), ours.estimate if ours else None)
+    return " / ".join(percent(value).removesuffix(f"{NBSP}%") for value in both)
 
 
 def published_history(results: Results) -> Table | None:

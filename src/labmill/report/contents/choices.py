@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from labmill.report.claims.words import quoted
 from labmill.report.pruned import CONTROLS, Network, networks
 from labmill.report.read import made_by_all
 from labmill.report.results import Results
@@ -41,7 +42,7 @@ def pruning(results: Results, loop: str, variant: str) -> Table:
             "of the dense net",
         ],
         rows,
-        f"Pruning {results.label(variant)} ({loop}): validation accuracy, means over seeds.",
+        f"Pruning {quoted(results.label(variant))} ({loop}): validation accuracy, means over seeds.",
         "r" * 8,
     )
 

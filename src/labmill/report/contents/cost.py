@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from labmill.fingerprint import canonical
+from labmill.report.claims.words import listed, quoted
 from labmill.report.results import Results
 from labmill.report.tables import Table
-from labmill.report.text import count, milliseconds, short
+from labmill.report.text import count, milliseconds, short, title
 
 
 def latency(results: Results) -> Table | None:
@@ -67,7 +68,7 @@ def operations(results: Results) -> Iterable[Table]:
             counted = found["operations"]
             alike.setdefault(canonical(counted), (counted, []))[1].append(label)
     for counted, labels in alike.values():
-        yield operations_of(counted, " and of ".join(labels))
+        yield operations_of(counted, listed(map(quoted, labels)))
 
 
 def operations_of(counted: dict[str, Any], label: str) -> Table:
@@ -82,7 +83,7 @@ def operations_of(counted: dict[str, Any], label: str) -> Table:
     ]
     rows.append(["total", "", *(count(total[k]) if k in total else "–" for k in keys)])
     return Table(
-        ["Layer", "Kind", *(key.replace("_", " ") for key in keys)],
+        ["Layer", "Kind", *map(title, keys)],
         rows,
         f"Operations of {label}, layer by layer, for one image.",
         "ll" + "r" * len(keys),

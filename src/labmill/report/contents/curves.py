@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from labmill.report.claims.words import quoted
 from labmill.report.contents.cost import is_number, measured
 from labmill.report.results import Results
 from labmill.report.tables import Table
@@ -64,7 +65,7 @@ def layers(results: Results) -> Iterable[Table]:
         yield Table(
             ["Layer", "Kind", "Output", *map(str.capitalize, COUNTED)],
             rows,
-            f"The network of {label}, layer by layer, for one image.",
+            f"The network of {quoted(label)}, layer by layer, for one image.",
             "lll" + "r" * len(COUNTED),
         )
 
