@@ -22,6 +22,7 @@ from labmill.evaluation.represent import (
 )
 from labmill.plan import Plan
 from labmill.report.represented import represented
+from labmill.trained import Trained
 from mill import ROOT, TINY, Mill
 
 FEATURES = torch.randn(40, 6, generator=torch.Generator().manual_seed(0)).double()
@@ -91,7 +92,7 @@ def test_mixing_weights_are_means_over_a_class():
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> dict[str, Path]:
+def trained(tmp_path: Path) -> Trained:
     """A pool, a split and a network that tells rotations, on disk."""
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (60, 3, 32, 32)).astype(np.uint8)
@@ -109,23 +110,20 @@ def files(tmp_path: Path) -> dict[str, Path]:
     )
     paths = tmp_path / "model.safetensors", tmp_path / "model.json"
     checkpoint.save(model, spec, *paths, {})
-    return {
-        "images": tmp_path / "images.npy",
-        "card": tmp_path / "card.json",
-        "split": tmp_path / "split.npz",
-        "model": paths[0],
-        "description": paths[1],
+    names = ("images.npy", "card.json", "split.npz")
+    return Trained(*(tmp_path / name for name in names), *paths)
+
+
+def test_files_are_about_validation_images_only(trained: Trained, tmp_path: Path):
+    written = {
         "arrays": tmp_path / "represent.npz",
         "figures": tmp_path / "represent.json",
     }
-
-
-def test_files_are_about_validation_images_only(files: dict[str, Path]):
     settings = {"images": 20, "queries": 4, "neighbours": 3}
     settings |= {"normalisation": "dataset", "task": "rotation"}
-    represent(**files, provenance={"settings": settings})
-    figures = json.loads(files["figures"].read_text())
-    with np.load(files["arrays"]) as file:
+    represent(trained, **written, provenance={"settings": settings})
+    figures = json.loads(written["figures"].read_text())
+    with np.load(written["arrays"]) as file:
         arrays = dict(file)
     assert arrays["points"].shape == (20, 2) and arrays["labels"].shape == (20,)
     assert arrays["neighbours"].shape == (4, 4)
@@ -134,9 +132,9 @@ def test_files_are_about_validation_images_only(files: dict[str, Path]):
     assert len(set(arrays["neighbour_labels"][:3, 0])) == 3, "queries of all classes"
     assert np.array(figures["rotations"]).sum() == 4 * 20
     assert 0 <= figures["agreement"] <= 1 and figures["mixing"] is None
-    again = files["arrays"].read_bytes()
-    represent(**files, provenance={"settings": settings})
-    assert files["arrays"].read_bytes() == again
+    again = written["arrays"].read_bytes()
+    represent(trained, **written, provenance={"settings": settings})
+    assert written["arrays"].read_bytes() == again
 
 
 STUDY = TINY | {

@@ -25,6 +25,7 @@ from labmill.pruning.removal import Structure
 from labmill.pruning.scoring import Validation
 from labmill.pruning.step import macs, prune
 from labmill.study import Pruning, Run
+from labmill.trained import Trained
 from labmill.training import loop as engine
 from labmill.training.fit import fit
 from labmill.training.train import parts, train
@@ -94,14 +95,18 @@ def settings(number=1, epochs=1, **loop):
     return {"loop": pruning, "finetune": recipe, "run": dumped, "step": number}
 
 
+def in_folder(data, folder):
+    """The network in a folder."""
+    names = {"model": "model.safetensors", "description": "model.json"}
+    return Trained(**data, **{key: folder / name for key, name in names.items()})
+
+
 def one_step(data, folder, source, wanted, *, chosen=None):
     """Run a step into `folder`; its record."""
     before = source / "prune.json"
     prune(
         wanted,
-        **data,
-        model=source / "model.safetensors",
-        description=source / "model.json",
+        in_folder(data, source),
         before=before if before.exists() else None,
         model_out=folder / "model.safetensors",
         description_out=folder / "model.json",
@@ -323,9 +328,7 @@ def test_influence_is_what_removal_really_costs(data, dense, tmp_path):
     criteria = ["squares", "l1", "taylor", "random"]
     influence(
         {"run": run.model_dump(mode="json"), "layers": None, "criteria": criteria},
-        **data,
-        model=dense / "model.safetensors",
-        description=dense / "model.json",
+        in_folder(data, dense),
         out=tmp_path / "influence.json",
         provenance={},
     )
@@ -362,9 +365,7 @@ def test_controls_are_trained_as_long_as_the_pruned_network(
             "run": recipes["run"] | {"training": TRAINING},
             "finetune": recipes["finetune"],
         },
-        **data,
-        model=dense / "model.safetensors",
-        description=dense / "model.json",
+        in_folder(data, dense),
         steps=[folder / "model.json" for folder in done],
         model_out=out / "model.safetensors",
         description_out=out / "model.json",

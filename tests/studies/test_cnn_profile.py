@@ -15,6 +15,7 @@ from labmill.measure.trace import problems, read_trace
 from labmill.plan import Plan
 from labmill.runtime import provenance, read_json, write_json
 from labmill.search.chosen import resolved_run
+from labmill.trained import Trained
 from labmill.training.train import train
 from mill import ROOT
 
@@ -144,9 +145,11 @@ def test_from_a_profile_to_a_confirmed_edit(tmp_path: Path, digits, monkeypatch)
     base = trained(plan, "cnn", digits, None, tmp_path)
     measured, trace = base / "measure.json", base / "trace.json.gz"
     measure(
-        **digits,
-        model=base / "model.safetensors",
-        description=base / "model.json",
+        Trained(
+            **digits,
+            model=base / "model.safetensors",
+            description=base / "model.json",
+        ),
         out=measured,
         trace=trace,
         provenance=provenance(plan.measure_job("cnn", 0, "dense").params),

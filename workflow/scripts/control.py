@@ -4,17 +4,14 @@ from pathlib import Path
 
 from labmill.pruning.control import control
 from labmill.runtime import logged, provenance
+from labmill.trained import Trained
 
 with logged(snakemake.log[0]):
     record = provenance(snakemake.params.job)
     chosen = snakemake.input.get("chosen")
     control(
         record["settings"],
-        images=Path(snakemake.input.images),
-        card=Path(snakemake.input.card),
-        split=Path(snakemake.input.split),
-        model=Path(snakemake.input.model),
-        description=Path(snakemake.input.description),
+        Trained.of(snakemake.input),
         steps=[Path(step) for step in snakemake.input.steps],
         chosen=Path(chosen) if chosen else None,
         model_out=Path(snakemake.output.model),

@@ -4,16 +4,13 @@ from pathlib import Path
 
 from labmill.pruning.influence import influence
 from labmill.runtime import logged, provenance
+from labmill.trained import Trained
 
 with logged(snakemake.log[0]):
     record = provenance(snakemake.params.job)
     influence(
         record["settings"],
-        images=Path(snakemake.input.images),
-        card=Path(snakemake.input.card),
-        split=Path(snakemake.input.split),
-        model=Path(snakemake.input.model),
-        description=Path(snakemake.input.description),
+        Trained.of(snakemake.input),
         out=Path(snakemake.output.influence),
         threads=snakemake.threads,
         provenance=record,

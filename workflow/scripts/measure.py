@@ -4,14 +4,11 @@ from pathlib import Path
 
 from labmill.measure.measure import measure
 from labmill.runtime import logged, provenance
+from labmill.trained import Trained
 
 with logged(snakemake.log[0]):
     measure(
-        images=Path(snakemake.input.images),
-        card=Path(snakemake.input.card),
-        split=Path(snakemake.input.split),
-        model=Path(snakemake.input.model),
-        description=Path(snakemake.input.description),
+        Trained.of(snakemake.input),
         out=Path(snakemake.output.measure),
         trace=Path(snakemake.params.trace),
         provenance=provenance(snakemake.params.job),

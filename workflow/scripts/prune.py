@@ -4,17 +4,14 @@ from pathlib import Path
 
 from labmill.pruning.step import prune
 from labmill.runtime import logged, provenance
+from labmill.trained import Trained
 
 with logged(snakemake.log[0]):
     record = provenance(snakemake.params.job)
     before, chosen = snakemake.input.get("before"), snakemake.input.get("chosen")
     prune(
         record["settings"],
-        images=Path(snakemake.input.images),
-        card=Path(snakemake.input.card),
-        split=Path(snakemake.input.split),
-        model=Path(snakemake.input.model),
-        description=Path(snakemake.input.description),
+        Trained.of(snakemake.input),
         before=Path(before) if before else None,
         chosen=Path(chosen) if chosen else None,
         model_out=Path(snakemake.output.model),

@@ -4,14 +4,11 @@ from pathlib import Path
 
 from labmill.evaluation.represent import represent
 from labmill.runtime import logged, provenance
+from labmill.trained import Trained
 
 with logged(snakemake.log[0]):
     represent(
-        images=Path(snakemake.input.images),
-        card=Path(snakemake.input.card),
-        split=Path(snakemake.input.split),
-        model=Path(snakemake.input.model),
-        description=Path(snakemake.input.description),
+        Trained.of(snakemake.input),
         arrays=Path(snakemake.output.arrays),
         figures=Path(snakemake.output.figures),
         provenance=provenance(snakemake.params.job),

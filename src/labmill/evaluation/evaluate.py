@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from labmill import checkpoint, registry
-from labmill.data.arrays import TrainingData, open_test
-from labmill.data.augment import normaliser
+from labmill import registry
+from labmill.data.arrays import open_test
 from labmill.data.splits import save
 from labmill.evaluation.metrics import score
 from labmill.evaluation.sequences import NEITHER, at_precisions, behaviour
 from labmill.runtime import log, read_json, write_json
+from labmill.trained import Trained
 from labmill.training import choices
 from labmill.training.device import device_name
 from labmill.training.predict import EVALUATION_BATCH, predict
@@ -20,14 +20,10 @@ from labmill.training.train import channels_last
 
 
 def evaluate(
+    trained: Trained,
     *,
-    images: Path,
-    card: Path,
-    split: Path,
     test: Path,
     summary: Path,
-    model: Path,
-    description: Path,
     predictions: Path,
     metrics: Path,
     openings: Path,
@@ -45,16 +41,18 @@ def evaluate(
     device = choices.prepare(None, threads)
     classes = read_json(summary)["classes"]
     settings = provenance["settings"]
-    mean, std = normaliser(read_json(card), settings["normalisation"])
-    name = read_json(description)["name"]
+    mean, std = trained.normaliser(settings["normalisation"])
+    name = trained.facts()["name"]
     sequences = registry.constant("models", name, "KIND") == "sequence"
     if sequences:
         classes = [*classes, NEITHER]
-    network = checkpoint.load(model, description).to(device)
+    network = trained.network().to(device)
     who = "/".join(metrics.parts[-4:-1])
     parts = {
-        "validation": TrainingData.open(images, split).part("validation"),
-        "test": open_test(images, split, test, record=openings, who=who),
+        "validation": trained.data().part("validation"),
+        "test": open_test(
+            trained.images, trained.split, test, record=openings, who=who
+        ),
     }
     arrays: dict[str, np.ndarray] = {}
     result: dict[str, Any] = {"classes": classes, "parts": {}}

@@ -11,12 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from labmill import checkpoint
-from labmill.data.arrays import Part, TrainingData
-from labmill.data.augment import normaliser
+from labmill.data.arrays import Part
 from labmill.data.splits import save
 from labmill.evaluation.probe import linear_probe
-from labmill.runtime import log, read_json, write_json
+from labmill.runtime import log, write_json
+from labmill.trained import Trained
 from labmill.training import choices
 from labmill.training.device import device_name
 
@@ -24,12 +23,8 @@ BATCH = 250
 
 
 def examine(
+    trained: Trained,
     *,
-    images: Path,
-    card: Path,
-    split: Path,
-    model: Path,
-    description: Path,
     arrays: Path,
     figures: Path,
     provenance: dict[str, Any],
@@ -47,9 +42,9 @@ def examine(
     """
     device = choices.prepare(None, 1)
     settings = provenance["settings"]
-    network = checkpoint.load(model, description).to(device).eval()
-    mean, std = normaliser(read_json(card), settings["normalisation"])
-    data = TrainingData.open(images, split)
+    network = trained.network().to(device).eval()
+    mean, std = trained.normaliser(settings["normalisation"])
+    data = trained.data()
     held_out = data.part("validation")
     train = data.part("train", min(settings["probe_images"], data.size("train")))
 

@@ -11,12 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from labmill import checkpoint
-from labmill.data.arrays import Part, TrainingData
-from labmill.data.augment import normaliser
+from labmill.data.arrays import Part
 from labmill.data.splits import save
 from labmill.evaluation.examine import samples
-from labmill.runtime import log, read_json, write_json
+from labmill.runtime import log, write_json
+from labmill.trained import Trained
 from labmill.training import choices
 from labmill.training.device import device_name
 from labmill.training.tasks import TASKS
@@ -26,12 +25,8 @@ TURNS = 4
 
 
 def represent(
+    trained: Trained,
     *,
-    images: Path,
-    card: Path,
-    split: Path,
-    model: Path,
-    description: Path,
     arrays: Path,
     figures: Path,
     provenance: dict[str, Any],
@@ -50,11 +45,9 @@ def represent(
     """
     device = choices.prepare(None, 1)
     settings = provenance["settings"]
-    network = checkpoint.load(model, description).to(device).eval()
-    mean, std = normaliser(read_json(card), settings["normalisation"])
-    kept = balanced(
-        TrainingData.open(images, split).part("validation"), settings["images"]
-    )
+    network = trained.network().to(device).eval()
+    mean, std = trained.normaliser(settings["normalisation"])
+    kept = balanced(trained.data().part("validation"), settings["images"])
     pixels, labels = torch.from_numpy(kept.images), torch.from_numpy(kept.labels)
     classes = int(labels.max()) + 1
     turning = settings["task"] == "rotation"

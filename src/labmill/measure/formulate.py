@@ -7,27 +7,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from labmill import checkpoint
-from labmill.data.arrays import TrainingData
-from labmill.data.augment import normaliser
 from labmill.measure.compare_layers import compare_layers
-from labmill.runtime import log, read_json, write_json
+from labmill.runtime import log, write_json
+from labmill.trained import Trained
 from labmill.training import choices
 from labmill.training.train import channels_last
 
 
 def formulate(
     settings: Mapping[str, Any],
+    trained: Trained,
     *,
-    images: Path,
-    card: Path,
-    split: Path,
-    model: Path,
-    description: Path,
     out: Path,
     provenance: Mapping[str, Any],
 ) -> None:
-    """Write `out`, what `compare_layers` finds out about the network in `model`.
+    """Write `out`, what `compare_layers` finds out about a network.
 
     settings: `run`, and `images`, `batch_size`, `repeats` of the study's `formulate`.
     Training images, repeated where there are fewer than asked for; one thread, as all
@@ -35,10 +29,10 @@ def formulate(
     """
     device = choices.prepare(None, 1)
     run = settings["run"]
-    network = checkpoint.load(model, description).to(device)
-    part = TrainingData.open(images, split).part("train")
+    network = trained.network().to(device)
+    part = trained.data().part("train")
     rows = np.resize(np.arange(len(part)), settings["images"])
-    mean, std = normaliser(read_json(card), run["normalisation"])
+    mean, std = trained.normaliser(run["normalisation"])
     pixels = ((torch.from_numpy(part.images[rows]) / 255 - mean) / std).to(device)
     if channels_last(run["model"]["name"]):
         pixels = pixels.contiguous(memory_format=torch.channels_last)

@@ -6,15 +6,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from labmill import checkpoint, registry
-from labmill.data.arrays import TrainingData
-from labmill.data.augment import normaliser
+from labmill import registry
 from labmill.measure.latency import latency
 from labmill.measure.operations import count
 from labmill.measure.profile import profile
 from labmill.measure.sequences import one_sequence, sequence_facts
-from labmill.runtime import log, read_json, write_json
+from labmill.runtime import log, write_json
 from labmill.study import Training
+from labmill.trained import Trained
 from labmill.training import choices
 from labmill.training.device import device_name
 from labmill.training.tasks import TASKS
@@ -25,12 +24,8 @@ PROFILED = (1, 32, 256)
 
 
 def measure(
+    trained: Trained,
     *,
-    images: Path,
-    card: Path,
-    split: Path,
-    model: Path,
-    description: Path,
     out: Path,
     trace: Path,
     provenance: dict[str, Any],
@@ -42,11 +37,11 @@ def measure(
     """
     device = choices.prepare(None, 1)
     settings = provenance["settings"]
-    network = checkpoint.load(model, description).to(device)
-    facts = read_json(description)
-    mean, std = normaliser(read_json(card), settings["normalisation"])
+    network = trained.network().to(device)
+    facts = trained.facts()
+    mean, std = trained.normaliser(settings["normalisation"])
     shape = (facts["in_channels"], facts["image_size"], facts["image_size"])
-    part = TrainingData.open(images, split).part("validation")
+    part = trained.data().part("validation")
     sequences = registry.constant("models", facts["name"], "KIND") == "sequence"
     inputs = one_sequence(part.images, device) if sequences else shape
     table = count(
@@ -84,7 +79,7 @@ def measure(
             trace,
             model=network,
             training=Training.model_validate(settings["training"], strict=False),
-            data=training_parts(images, split),
+            data=training_parts(trained.images, trained.split),
             seed=0,
             normalisation=(mean, std),
             channels_last=last,

@@ -13,18 +13,15 @@ from labmill.pruning.opening import close, opened
 from labmill.runtime import read_json
 from labmill.search.chosen import resolved_run
 from labmill.study import Training
+from labmill.trained import Trained
 from labmill.training.initialise import seeded
 from labmill.training.train import fresh
 
 
 def control(
     settings: Mapping[str, Any],
+    trained: Trained,
     *,
-    images: Path,
-    card: Path,
-    split: Path,
-    model: Path,
-    description: Path,
     steps: Sequence[Path],
     model_out: Path,
     description_out: Path,
@@ -38,21 +35,13 @@ def control(
     """Train one control of a prune loop as long as the pruned network was trained.
 
     settings: `control`, `run` (with its `training`) and `finetune`, as
-    `Plan.control_job` makes them; model, description: the dense network; steps:
+    `Plan.control_job` makes them; trained: the dense network; steps:
     model.json of the loop's steps, in order; chosen: what a search chose for the
     variant. `scratch` trains the last step's widths from a new initialisation by the
     run's recipe, `longer` fine-tunes the dense network for as many epochs as all steps
     together.
     """
-    start = opened(
-        settings["run"],
-        images=images,
-        card=card,
-        split=split,
-        model=model,
-        description=description,
-        chosen=chosen,
-    )
+    start = opened(settings["run"], trained, chosen=chosen)
     run, network, kind = start.run, start.network, settings["control"]
     tuned = {**settings["run"], "training": settings["finetune"]}
     recipe = recipe_of(

@@ -13,6 +13,7 @@ from labmill.pruning.opening import opened
 from labmill.pruning.removal import Structure
 from labmill.pruning.scoring import Validation, gradients
 from labmill.runtime import write_json
+from labmill.trained import Trained
 from labmill.training.choices import prepare
 
 log = logging.getLogger("labmill")
@@ -22,12 +23,8 @@ Layer = dict[str, Any]
 
 def influence(
     settings: Mapping[str, Any],
+    trained: Trained,
     *,
-    images: Path,
-    card: Path,
-    split: Path,
-    model: Path,
-    description: Path,
     out: Path,
     provenance: Mapping[str, Any],
     threads: int = 1,
@@ -42,14 +39,7 @@ def influence(
     (criterion → Spearman's rho with either; None where one side is constant).
     """
     where = prepare(device, threads)
-    start = opened(
-        settings["run"],
-        images=images,
-        card=card,
-        split=split,
-        model=model,
-        description=description,
-    )
+    start = opened(settings["run"], trained)
     run, network = start.run, start.network
     structure = Structure(network)
     validation = Validation(start.data, start.scale, start.channels_last, where)

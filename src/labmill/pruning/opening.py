@@ -8,10 +8,9 @@ from typing import Any
 from torch import nn
 
 from labmill import checkpoint
-from labmill.data.augment import normaliser
-from labmill.runtime import read_json
 from labmill.search.chosen import resolved_run
 from labmill.study import Run, Training
+from labmill.trained import Trained
 from labmill.training.fit import fit
 from labmill.training.record import Normalisation, Outcome
 from labmill.training.train import Parts, channels_last, parts, write
@@ -61,23 +60,16 @@ class Opened:
 
 
 def opened(
-    settings: Mapping[str, Any],
-    *,
-    images: Path,
-    card: Path,
-    split: Path,
-    model: Path,
-    description: Path,
-    chosen: Path | None = None,
+    settings: Mapping[str, Any], trained: Trained, chosen: Path | None = None
 ) -> Opened:
     """Read a network. settings: a run's, `training` included."""
     run = resolved_run(dict(settings), chosen)
     return Opened(
         run=run,
-        data=parts(run, images, split),
-        scale=normaliser(read_json(card), settings["normalisation"]),
-        network=checkpoint.load(model, description),
-        spec=read_json(description),
+        data=parts(run, trained.images, trained.split),
+        scale=trained.normaliser(settings["normalisation"]),
+        network=trained.network(),
+        spec=trained.facts(),
     )
 
 

@@ -14,6 +14,7 @@ from labmill.pruning.opening import close, opened
 from labmill.pruning.removal import Structure
 from labmill.pruning.scoring import Validation, gradients
 from labmill.runtime import read_json, write_json
+from labmill.trained import Trained
 from labmill.training.choices import prepare
 
 log = logging.getLogger("labmill")
@@ -21,12 +22,8 @@ log = logging.getLogger("labmill")
 
 def prune(
     settings: dict[str, Any],
+    trained: Trained,
     *,
-    images: Path,
-    card: Path,
-    split: Path,
-    model: Path,
-    description: Path,
     before: Path | None,
     model_out: Path,
     description_out: Path,
@@ -38,7 +35,7 @@ def prune(
     threads: int = 1,
     device: str | None = None,
 ) -> None:
-    """Prune the network in `model` by one step, and write the one that is left.
+    """Prune `trained` by one step, and write the network that is left.
 
     settings: `loop`, `finetune`, `run` and `step`, as `Plan.prune_job` makes them;
     before: the previous step's prune.json; chosen: what a search chose for the variant;
@@ -49,13 +46,7 @@ def prune(
     where = prepare(device, threads)
     loop, step = loop_of(settings["loop"]), settings["step"]
     start = opened(
-        {**settings["run"], "training": settings["finetune"]},
-        images=images,
-        card=card,
-        split=split,
-        model=model,
-        description=description,
-        chosen=chosen,
+        {**settings["run"], "training": settings["finetune"]}, trained, chosen=chosen
     )
     run, network = start.run, start.network
     structure = Structure(network)
