@@ -258,6 +258,7 @@ class bibliography:  # noqa: N801
             "--citeproc",
             f"--bibliography={self.file.name}",
             "--metadata=link-citations",
+            "--metadata=nocite:@*",
         ]
 
     def __exit__(self, *_: object) -> None:
