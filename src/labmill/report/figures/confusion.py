@@ -17,15 +17,19 @@ ALT = (
 
 
 def draw(results: Results) -> list[Figure] | None:
-    """Two panels a row, three of few classes with short names; two rows a figure."""
+    """Two panels a row, three of few classes with short names; two rows a figure.
+
+    One row where they are tall: two would leave the rest of a page in front of them empty.
+    """
     found = {v: m for v in results.variants if (m := matrix(results, v)) is not None}
     names, shown = list(found), []
     size = len(results.answers)
     narrow = size <= 10 and max(map(len, results.answers)) <= 3 and len(names) > 2
     columns, tallest = (3, 2.2) if narrow else (2, 3.2)
     height = min(tallest, 1.3 + 0.2 * size)
-    for start in range(0, len(names), 2 * columns):
-        part = names[start : start + 2 * columns]
+    most = columns * (2 if 2 * height < 5 else 1)
+    for start in range(0, len(names), most):
+        part = names[start : start + most]
         drawn, panels = style.grid(len(part), columns=columns, height=height)
         if len(part) == 1:
             drawn.set_size_inches(style.WIDTH / columns, height + 0.35)
