@@ -103,6 +103,10 @@ def legend(
     ]
     while columns > 1 and needed(widths, columns) > drawn.get_figwidth():
         columns -= 1
+    # Its lines after the first must not be taken from the axes.
+    more_lines = -(-len(labels) // columns) - 1
+    line = 1.5 * RC["legend.fontsize"] / 72
+    drawn.set_figheight(drawn.get_figheight() + more_lines * line)
     drawn.legend(handles, labels, loc="outside upper left", ncols=columns, **more)
 
 

@@ -47,13 +47,11 @@ def draw(results: Results) -> Figure | None:
         axes.set_ylabel("Test accuracy (%)")
         axes.grid(axis="x", visible=False)
     else:
-        drawn = style.figure(0.26 * len(names) + 0.9)
+        row_height = max(0.26, 0.04 * len(values))
+        drawn = style.figure(row_height * len(names) + 0.9)
         axes = drawn.subplots()
         for i, row in enumerate(values.values()):
-            look = {
-                "color": style.color(i),
-                "marker": style.marker(i),
-            }
+            look = {"color": style.color(i), "marker": style.marker(i)}
             offset = 0.5 * (i / max(1, len(values) - 1) - 0.5)
             axes.plot(row, at + offset, ls="none", ms=4.5, **look)
             styles.append({**look, "ls": "none", "ms": 5})
