@@ -11,6 +11,7 @@ from matplotlib.text import Text
 
 from labmill import registry
 from labmill.report import style
+from labmill.report.contents.choices import FEW, ranking
 from labmill.report.figures import augmentation, curves, draw, forest
 from labmill.report.results import Results
 
@@ -145,3 +146,13 @@ def test_every_search_has_its_figure_and_chart(name, report_folder):
         for drawing, word in zip(drawings, ("first", "second"), strict=True)
     ] == [True, True]
     assert all(drawing.chart for drawing in drawings)
+
+
+def test_a_search_of_few_points_is_one_table_and_no_figure(report_folder):
+    results = results_of(report_folder)
+    chosen = next(iter(results.searches.values()))
+    small = {**chosen, "ranking": chosen["ranking"][:FEW]}
+    results.__dict__["searches"] = {"small": small}
+    assert draw("search", results) == draw("search_pareto", results) == []
+    assert len(ranking(results, "small", "validation_accuracy").rows) == FEW
+    assert ranking(results, "small", "seconds") is None

@@ -10,6 +10,9 @@ from labmill.report.results import Results
 from labmill.report.tables import Table
 from labmill.report.text import count, duration, percent, points, setting, short
 
+# A search of so few points is told whole by one table, which needs no figure.
+FEW = 5
+
 
 def pruning(results: Results, loop: str, variant: str) -> Table:
     """The triple of each step that all seeds made, and what is left: their means."""
@@ -120,9 +123,14 @@ def formulations(results: Results) -> Table | None:
     )
 
 
-def ranking(results: Results, search: str, by: str, top: int = 10) -> Table:
-    """The first points of a search, by `validation_accuracy`, `seconds` or `operations`."""
+def ranking(results: Results, search: str, by: str, top: int = 10) -> Table | None:
+    """The first points of a search, by `validation_accuracy`, `seconds` or `operations`.
+
+    None where the table by accuracy already tells them all.
+    """
     chosen = results.searches[search]
+    if by != "validation_accuracy" and len(chosen["ranking"]) <= FEW:
+        return None
     sign = -1 if by == "validation_accuracy" else 1
     points_ = sorted(
         (p for p in chosen["ranking"] if p["validation_accuracy"] is not None),
@@ -141,6 +149,8 @@ def ranking(results: Results, search: str, by: str, top: int = 10) -> Table:
         for place, point in enumerate(points_[:top], 1)
     ]
     words = {"seconds": "training time", "operations": "training operations"}
+    n, known = len(rows), len(chosen["ranking"])
+    which = f"the first {n} of {known}" if n < known else f"all {n}"
     return Table(
         [
             "Rank",
@@ -151,7 +161,6 @@ def ranking(results: Results, search: str, by: str, top: int = 10) -> Table:
             "Parameters",
         ],
         rows,
-        f"Search {search}: the first {len(rows)} of {len(chosen['ranking'])} points "
-        f"by {words.get(by, 'validation accuracy')}.",
+        f"Search {search}: {which} points by {words.get(by, 'validation accuracy')}.",
         "r" * (len(keys) + 5),
     )

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from labmill.report import search_charts, style
+from labmill.report.contents.choices import FEW
 from labmill.report.figures.cost import logarithmic
 from labmill.report.results import Results
 from labmill.report.text import ordered, setting
@@ -28,9 +29,11 @@ def draw(results: Results) -> dict[str, Figure]:
 
 
 def shown(results: Results) -> dict[str, dict[str, Any]]:
-    """The searches with a point that ended with an accuracy, by name."""
+    """The searches of more points than their table tells, by name."""
     searches = results.searches.items()
-    return {f"search {name}": one for name, one in searches if points_of(one)}
+    return {
+        f"search {name}": one for name, one in searches if len(points_of(one)) > FEW
+    }
 
 
 def points_of(chosen: dict[str, Any]) -> list[dict[str, Any]]:

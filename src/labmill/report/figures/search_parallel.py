@@ -19,16 +19,16 @@ ALT = "Parallel coordinates: one line per search point through all settings."
 
 
 def draw(results: Results) -> dict[str, Figure]:
-    """A figure per search with at least two points and two settings."""
+    """A figure per search with at least two settings."""
     return {name: lines(chosen) for name, chosen in wide(results).items()}
 
 
 def wide(results: Results) -> dict[str, dict[str, Any]]:
-    """The searches of that size, by name."""
+    """Those searches, by name."""
     return {
         name: chosen
         for name, chosen in shown(results).items()
-        if len(points := points_of(chosen)) > 1 and len(points[0]["settings"]) > 1
+        if len(chosen["settings"]) > 1
     }
 
 
