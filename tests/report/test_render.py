@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labmill.errors import LabmillError
-from labmill.report.render import harmless, pandoc, script_json
+from labmill.report.render import harmless, pandoc, script_json, to_html, to_pdf
 from labmill.report.tables import Table
 from labmill.report.text import escape
 
@@ -176,6 +176,34 @@ def test_wide_tables_are_cut_into_parts_that_fit():
     assert len(parts) > 1
     assert [c for part in parts for c in part.columns[1:]] == columns[1:]
     assert all(part.columns[0] == "Variant" for part in parts)
+
+
+def test_long_names_of_layers_stay_in_their_cells(tmp_path):
+    name = "decoder.0.cross.scaled_dot_product_attention"
+    heads = ["Layer", "Kind", *(f"a long head {i}" for i in range(6))]
+    table = Table(heads, [[name, "attention", *["1,234,567"] * 6]] * 3, "Operations.")
+    about = {"title": "x", "author": "", "date": "2026-01-01", "references": ""}
+    pdf = to_pdf(table.markdown(), **about, folder=tmp_path)
+    (sheet,) = pymupdf.open(stream=pdf)
+    boxes = [pymupdf.Rect(word[:4]) for word in sheet.get_text("words")]
+    for i, box in enumerate(boxes):
+        # Lines may touch, words may not.
+        inner = pymupdf.Rect(box.x0 + 0.5, box.y0 + 2, box.x1 - 0.5, box.y1 - 2)
+        assert not any(inner.intersects(other) for other in boxes[:i])
+
+
+def test_references_that_nobody_cites_are_listed_too():
+    entry = "@article{lecun, author={LeCun, Yann}, title={Learning}, year={1998}}"
+    page = to_html(
+        "## References\n\n::: {#refs}\n:::\n",
+        title="x",
+        drawn={},
+        alts={},
+        charts={},
+        explorer=None,
+        references=entry,
+    )
+    assert "LeCun" in page
 
 
 def test_headings_of_the_author_begin_below_the_section():

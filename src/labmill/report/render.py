@@ -257,8 +257,7 @@ class bibliography:  # noqa: N801
         return [
             "--citeproc",
             f"--bibliography={self.file.name}",
-            "--metadata=link-citations",
-            "--metadata=nocite:@*",
+            f"--metadata-file={ASSETS / 'references.yaml'}",
         ]
 
     def __exit__(self, *_: object) -> None:
