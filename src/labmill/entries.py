@@ -217,8 +217,9 @@ def as_selected(study: Study) -> Study:
 
 
 def point_name(stage: str, values: Iterable[Any]) -> str:
-    """A grid point's short, stable name: `arch_3_5_8`; no other value changes it."""
-    words = [re.sub(r"[^a-z0-9]+", "p", str(v).lower()) for v in values]
+    """A grid point's short, stable name: `arch_3_0p5`; no other value changes it."""
+    words = [str(value).lower().replace("_", "") for value in values]
+    words = [re.sub(r"[^a-z0-9]+", "p", word) for word in words]
     return "_".join([stage, *words])
 
 
