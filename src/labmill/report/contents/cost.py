@@ -83,7 +83,7 @@ def operations_of(counted: dict[str, Any], label: str) -> Table:
     ]
     rows.append(["total", "", *(count(total[k]) if k in total else "–" for k in keys)])
     return Table(
-        ["Layer", "Kind", *map(title, keys)],
+        ["Layer", "Kind", *(title(key).removesuffix(" per image") for key in keys)],
         rows,
         f"Operations of {label}, layer by layer, for one image.",
         "ll" + "r" * len(keys),
