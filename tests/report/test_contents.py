@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from document import results_of
 from finish import finish
+from synthetic import make_results
 
 from labmill.report import contents
 from labmill.report.contents import recipes
 from labmill.report.contents.cost import operations_of
 from labmill.report.contents.reduced import changed
+from labmill.report.prose import limits
 from labmill.report.read import made_by_all
 from labmill.runtime import read_json, write_json
 
@@ -137,3 +139,10 @@ def test_differences_of_shares_are_in_points():
     assert written.replace("\u00a0", " ") == "−2.5 (−4.6 to −0.4) points"
     claim["inputs"] = [{"file": "x", "field": "training.seconds"}]
     assert "points" not in contents.provenance.estimate(claim)
+
+
+def test_limits_name_what_only_one_seed_stands_behind(tmp_path: Path):
+    folder = finish(tmp_path, *make_results(tmp_path, seeds=2, diverged=True))
+    said = limits(results_of(folder))
+    assert sum("Only one seed was run of" in sentence for sentence in said) == 1
+    assert any(sentence.startswith("2 seeds per variant") for sentence in said)

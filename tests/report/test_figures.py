@@ -156,3 +156,14 @@ def test_a_search_of_few_points_is_one_table_and_no_figure(report_folder):
     assert draw("search", results) == draw("search_pareto", results) == []
     assert len(ranking(results, "small", "validation_accuracy").rows) == FEW
     assert ranking(results, "small", "seconds") is None
+
+
+def test_a_setting_with_one_value_is_no_panel(report_folder):
+    results = results_of(report_folder)
+    chosen = next(iter(results.searches.values()))
+    for point in chosen["ranking"]:
+        point["settings"]["training.batch_size"] = 32
+    results.__dict__["searches"] = {"only": chosen}
+    ((drawing,), (chart,)) = draw("search", results), draw("search_effects", results)
+    panels = [axes.get_legend().get_title().get_text() for axes in drawing.figure.axes]
+    assert "batch size" not in panels and len(panels) == len(chart.figure.axes)

@@ -1,5 +1,6 @@
 """Plain sentences about a study: facts of its files, not findings."""
 
+from labmill.report.claims.words import listed, quoted
 from labmill.report.results import Results
 
 
@@ -22,15 +23,21 @@ def duplicates(results: Results) -> str:
 def limits(results: Results) -> list[str]:
     """What these results cannot say."""
     said = []
-    seeds = [len(results.values(v, "test_accuracy")) for v in results.variants]
-    fewest = min(seeds, default=0)
-    if fewest <= 1:
+    seeds = {v: len(results.values(v, "test_accuracy")) for v in results.variants}
+    single = [results.label(v) for v, n in seeds.items() if n <= 1]
+    fewest = min((n for n in seeds.values() if n > 1), default=0)
+    if not fewest:
         said.append(
             "Only one seed was run. Run once more, any accuracy here would come out "
             "somewhat differently, and nothing in these results says by how much: "
             "variants cannot be ranked."
         )
-    elif fewest < 5:
+    elif single:
+        said.append(
+            f"Only one seed was run of {listed(map(quoted, single))}: what they would "
+            "reach if run once more is not known, so they cannot be ranked."
+        )
+    if 1 < fewest < 5:
         said.append(
             f"{fewest} seeds per variant show large differences only; a difference that "
             "is not shown may still exist."

@@ -16,10 +16,24 @@ COSTS = {
 }
 
 
+def points_of(chosen: dict[str, Any]) -> list[dict[str, Any]]:
+    """The points that ended with an accuracy."""
+    return [p for p in chosen["ranking"] if p["validation_accuracy"] is not None]
+
+
+def varied(points: list[dict[str, Any]]) -> list[str]:
+    """The settings that have more than one value among the points."""
+    return [
+        key
+        for key in points[0]["settings"]
+        if len({setting(p["settings"][key]) for p in points}) > 1
+    ]
+
+
 def points(chosen: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
     """A search's points as rows with settings `p0`, `p1`, …, and the settings' names."""
-    ranked = [p for p in chosen["ranking"] if p["validation_accuracy"] is not None]
-    keys = list(ranked[0]["settings"]) if ranked else []
+    ranked = points_of(chosen)
+    keys = varied(ranked)
     rows = [
         {f"p{i}": setting(point["settings"][key]) for i, key in enumerate(keys)}
         | {

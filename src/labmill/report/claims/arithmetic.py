@@ -20,8 +20,8 @@ SPEED = Judged(
     "{many_macs}) and yet is slower here with {images} at once: {few_time} against "
     "{many_time} " + HOW,
     lower="{few} needs {share} of the multiply-adds of {many} ({few_macs} against "
-    "{many_macs}) and is faster here with {images} at once, but takes {time_share} of "
-    "the time: {few_time} against {many_time} " + HOW,
+    "{many_macs}) and takes {time_share} of its time here with {images} at once: "
+    "{few_time} against {many_time} " + HOW,
     not_shown="{few} needs {share} of the multiply-adds of {many} ({few_macs} against "
     "{many_macs}); with {images} at once no difference in time is shown here: "
     "{few_time} against {many_time} " + HOW,

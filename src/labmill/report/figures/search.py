@@ -9,6 +9,7 @@ from labmill.report import search_charts, style
 from labmill.report.contents.choices import FEW
 from labmill.report.figures.cost import logarithmic
 from labmill.report.results import Results
+from labmill.report.search_charts import points_of, varied
 from labmill.report.text import ordered, setting
 from labmill.search.pareto import front
 
@@ -36,11 +37,6 @@ def shown(results: Results) -> dict[str, dict[str, Any]]:
     }
 
 
-def points_of(chosen: dict[str, Any]) -> list[dict[str, Any]]:
-    """The points that ended with an accuracy."""
-    return [p for p in chosen["ranking"] if p["validation_accuracy"] is not None]
-
-
 def cost_of(points: list[dict[str, Any]]) -> str:
     """Operations where they were counted, else seconds."""
     return "operations" if any(p["operations"] for p in points) else "seconds"
@@ -49,7 +45,7 @@ def cost_of(points: list[dict[str, Any]]) -> str:
 def scatter(chosen: dict[str, Any]) -> Figure:
     """One search."""
     points = points_of(chosen)
-    keys, cost = list(points[0]["settings"]), cost_of(points)
+    keys, cost = varied(points), cost_of(points)
     columns = 2 if len(keys) > 1 else 1
     drawn, panels = style.grid(len(keys), columns=columns, height=2.5, sharey=True)
     x = np.array([p[cost] for p in points], float)

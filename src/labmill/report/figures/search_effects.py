@@ -7,8 +7,9 @@ from matplotlib.figure import Figure
 
 from labmill.evaluation.statistics import mean_over_seeds
 from labmill.report import search_charts, style
-from labmill.report.figures.search import points_of, shown
+from labmill.report.figures.search import shown
 from labmill.report.results import Results
+from labmill.report.search_charts import points_of, varied
 from labmill.report.text import ordered, setting
 
 CAPTION = (
@@ -26,7 +27,7 @@ def draw(results: Results) -> dict[str, Figure]:
 def effects(chosen: dict[str, Any]) -> Figure:
     """One search: a panel per hyperparameter, one vertical axis for all."""
     points = points_of(chosen)
-    keys = list(points[0]["settings"])
+    keys = varied(points)
     drawn, panels = style.grid(len(keys), height=1.9, sharey=True)
     for axes, key in zip(panels, keys, strict=True):
         groups = groups_of(points, key)
@@ -69,7 +70,7 @@ def means_of(chosen: dict[str, Any]) -> list[dict[str, Any]]:
     """The mean and interval of every value of every setting, for the chart."""
     points = points_of(chosen)
     found = []
-    for i, key in enumerate(points[0]["settings"]):
+    for i, key in enumerate(varied(points)):
         for value, accuracies in groups_of(points, key).items():
             mean = mean_over_seeds(accuracies)
             ends = {"low": mean.low, "high": mean.high}

@@ -7,8 +7,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from labmill.report import search_charts, style
-from labmill.report.figures.search import points_of, shown
+from labmill.report.figures.search import shown
 from labmill.report.results import Results
+from labmill.report.search_charts import points_of, varied
 from labmill.report.text import ordered, setting
 
 CAPTION = (
@@ -28,7 +29,7 @@ def wide(results: Results) -> dict[str, dict[str, Any]]:
     return {
         name: chosen
         for name, chosen in shown(results).items()
-        if len(chosen["settings"]) > 1
+        if len(varied(points_of(chosen))) > 1
     }
 
 
@@ -36,7 +37,7 @@ def axes_of(points: list[dict[str, Any]]) -> dict[str, list[str]]:
     """Setting → its values as text, in the order in which they stand on its axis."""
     return {
         key: ordered({setting(p["settings"][key]) for p in points})
-        for key in points[0]["settings"]
+        for key in varied(points)
     }
 
 
