@@ -6,12 +6,14 @@ Field names are ours and values are data, so nothing a user names becomes an exp
 from typing import Any
 
 import altair as alt
+import pandas as pd
 
 from labmill.report import style
 from labmill.report.results import Results
 
 alt.data_transformers.disable_max_rows()
 HEIGHT = 300
+MARKS = 60  # epochs of one curve; more marks than pixels tell nothing
 
 
 def finished(chart: Any) -> Any:
@@ -37,28 +39,26 @@ def picked() -> alt.Parameter:
 
 def curves(results: Results, figure: str, title: str, *, percent: bool) -> Any | None:
     """Training and validation over the epochs, all variants and seeds."""
-    rows = []
-    for variant, label in results.variants.items():
-        for record in results.stages(variant):
-            for epoch in results.history(record).to_dict("records"):
-                for part in ("train", "validation"):
-                    value = number(epoch[f"{part}_{figure}"])
-                    if value is not None:
-                        rows.append(
-                            {
-                                "name": label,
-                                "seed": record["seed"],
-                                "part": "training" if part == "train" else part,
-                                "epoch": epoch["epoch"],
-                                "value": round(value, 5),
-                            }
-                        )
+    # A row per line: one per epoch would repeat its names, in megabytes for many runs.
+    rows = [
+        {
+            "name": label,
+            "seed": record["seed"],
+            "part": "training" if part == "train" else part,
+            **line(results.history(record), f"{part}_{figure}"),
+        }
+        for variant, label in results.variants.items()
+        for record in results.stages(variant)
+        for part in ("train", "validation")
+    ]
+    rows = [row for row in rows if row["epoch"]]
     if not rows:
         return None
     chosen = picked()
     dashes = alt.Scale(domain=["training", "validation"], range=[[1, 0], [5, 3]])
     chart = (
         alt.Chart(alt.Data(values=rows), width="container", height=HEIGHT)
+        .transform_flatten(["epoch", "value"])
         .mark_line(strokeWidth=1.4, point={"size": 14})
         .encode(
             x=alt.X("epoch:Q", title="Epoch", axis=alt.Axis(tickMinStep=1, grid=False)),
@@ -82,6 +82,18 @@ def curves(results: Results, figure: str, title: str, *, percent: bool) -> Any |
         .add_params(chosen)
     )
     return finished(chart)
+
+
+def line(history: pd.DataFrame, column: str) -> dict[str, list[float]]:
+    """Epochs and finite values; of a long training every n-th epoch and the last."""
+    epochs = history["epoch"].tolist()
+    step = -(-len(epochs) // MARKS)
+    known = [
+        (epoch, round(value, 5))
+        for epoch, value in zip(epochs, map(number, history[column]), strict=True)
+        if value is not None and (epoch % step == 0 or epoch in (epochs[0], epochs[-1]))
+    ]
+    return {"epoch": [e for e, _ in known], "value": [v for _, v in known]}
 
 
 def by_class(results: Results) -> Any | None:

@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import markupsafe
 import pypandoc
 import typst
 import vl_convert
 from markupsafe import Markup
 
 from labmill.errors import LabmillError
-from labmill.report import style
+from labmill.report.inline import outlines, placed
 from labmill.report.text import Markdown, escape
 
 ASSETS = files("labmill.report") / "assets"
@@ -139,42 +138,13 @@ def to_html(
             title=title,
             toc=Markup(toc),
             body=Markup(body),
+            outlines=Markup(outlines(drawn.values())),
             css=Markup((ASSETS / "report.css").read_text(encoding="utf-8")),
             data=Markup(script_json(data)),
             scripts=[Markup(s) for s in scripts],
             policy=policy(scripts),
         )
     )
-
-
-def placed(name: str, svg: str, alt: str, interactive: bool) -> str:
-    """A figure in the page, in the page's own colours."""
-    svg = svg[svg.index("<svg") :]
-    # The same names stand in every figure; here they share one page.
-    svg = re.sub(r'\bid="', f'id="{name}-', svg)
-    svg = re.sub(r'(href=")#', rf"\1#{name}-", svg)
-    svg = re.sub(r"url\(#", f"url(#{name}-", svg)
-    svg = re.sub(r"(?s)<metadata>.*?</metadata>", "", svg)
-    for color, variable in (
-        (style.INK, "ink"),
-        (style.MUTED, "muted"),
-        (style.GRID, "grid"),
-        (style.PAPER, "paper"),
-    ):
-        svg = svg.replace(color, f"var(--{variable})")
-    words = markupsafe.escape(alt)
-    points = float(re.search(r'width="([\d.]+)pt"', svg)[1])
-    # On paper 8 points are read with ease; on a screen they want to be larger.
-    style_ = (
-        f"max-width:{points * 1.65:.0f}px;min-width:min(32rem,{points * 1.65:.0f}px)"
-    )
-    svg = svg.replace(
-        "<svg", f'<svg role="img" aria-label="{words}" style="{style_}"', 1
-    )
-    chart = (
-        f'<div class="chart" data-chart="{name}" hidden></div>' if interactive else ""
-    )
-    return f'<div class="drawing" tabindex="0" role="group" aria-label="Figure">{svg}</div>{chart}'
 
 
 def script_json(data: Any) -> str:
