@@ -45,10 +45,11 @@ def curves(results: Results, figure: str, title: str, *, percent: bool) -> Any |
             "name": label,
             "seed": record["seed"],
             "part": "training" if part == "train" else part,
-            **line(results.history(record), f"{part}_{figure}"),
+            **line(history, f"{part}_{figure}"),
         }
         for variant, label in results.variants.items()
         for record in results.stages(variant)
+        if len(history := results.history(record))
         for part in ("train", "validation")
     ]
     rows = [row for row in rows if row["epoch"]]

@@ -198,17 +198,19 @@ def parallel(chosen: dict[str, Any]) -> Any:
     rows, names = points(chosen)
     lowest = min(row["value"] for row in rows)
     span = (max(row["value"] for row in rows) - lowest) or 1.0
-    lines, labels = [], []
     axes = [*names, "validation accuracy"]
+    labels = []
+    # A row per point, flattened by the chart: one per axis would repeat all settings.
+    for row in rows:
+        row |= {"axis": list(range(len(axes))), "height": []}
     for i in range(len(names)):
         values = ordered({row[f"p{i}"] for row in rows})
         heights = {v: n / max(1, len(values) - 1) for n, v in enumerate(values)}
         labels += [{"axis": i, "height": heights[v], "text": v} for v in values]
-        lines += [{**row, "axis": i, "height": heights[row[f"p{i}"]]} for row in rows]
-    lines += [
-        {**row, "axis": len(names), "height": (row["value"] - lowest) / span}
-        for row in rows
-    ]
+        for row in rows:
+            row["height"].append(heights[row[f"p{i}"]])
+    for row in rows:
+        row["height"].append((row["value"] - lowest) / span)
     over = alt.selection_point(
         name="over", fields=["rank"], on="pointerover", empty=False
     )
@@ -218,9 +220,10 @@ def parallel(chosen: dict[str, Any]) -> Any:
     axis = alt.Axis(
         values=list(range(len(axes))), labelExpr=f"{words} : ''", title=None, grid=True
     )
-    base = alt.Chart(alt.Data(values=lines), width="container", height=HEIGHT)
     drawn = (
-        base.mark_line(strokeWidth=2)
+        alt.Chart(alt.Data(values=rows), width="container", height=HEIGHT)
+        .transform_flatten(["axis", "height"])
+        .mark_line(strokeWidth=2)
         .encode(
             x=alt.X(
                 "axis:Q", axis=axis, scale=alt.Scale(domain=[-0.1, len(axes) - 0.8])
@@ -239,12 +242,13 @@ def parallel(chosen: dict[str, Any]) -> Any:
         )
         .add_params(over)
     )
-    text = (
-        alt.Chart(alt.Data(values=labels))
-        .mark_text(align="left", dx=5, fontSize=11)
-        .encode(x="axis:Q", y=alt.Y("height:Q", axis=None), text="text:N")
+    base = alt.Chart(alt.Data(values=labels)).encode(
+        x="axis:Q", y=alt.Y("height:Q", axis=None), text="text:N"
     )
-    return finished(drawn + text)
+    look = {"align": "left", "dx": 5, "fontSize": 11, "baseline": "middle"}
+    # Lines cross the words: the page's colour around each letter keeps them apart.
+    around = base.mark_text(**look, stroke="var(--paper)", strokeWidth=5)
+    return finished(drawn + around + base.mark_text(**look))
 
 
 def escaped(name: str) -> str:

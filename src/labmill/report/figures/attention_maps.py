@@ -37,7 +37,7 @@ def panels(found: Examined) -> Figure:
     drawn.suptitle(style.shorten(found.label, 60), fontsize=9)
     for row, (image, axes) in enumerate(zip(pixels, grid, strict=True)):
         colours = image.transpose(1, 2, 0).squeeze()
-        axes[0].imshow(colours, cmap="gray", interpolation="nearest")
+        axes[0].imshow(colours, cmap="gray", interpolation="none")
         for column, (title, maps) in zip(axes[1:], columns, strict=True):
             times = np.log2(np.maximum(maps[row] * found.side**2, 2.0**-LIMIT))
             drawing = column.imshow(times, cmap="RdBu_r", vmin=-LIMIT, vmax=LIMIT)

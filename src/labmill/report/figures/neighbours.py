@@ -31,7 +31,7 @@ def rows(results: Results, one: Represented) -> Figure:
     for row, of, axes in zip(places, labels, grid, strict=True):
         for column, (place, label, panel) in enumerate(zip(row, of, axes, strict=True)):
             image = results.pool[place].transpose(1, 2, 0).squeeze()
-            panel.imshow(image, cmap="gray", interpolation="nearest")
+            panel.imshow(image, cmap="gray", interpolation="none")
             panel.set_xticks([])
             panel.set_yticks([])
             panel.grid(visible=False)

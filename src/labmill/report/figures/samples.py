@@ -25,7 +25,7 @@ def draw(results: Results) -> Figure | None:
         axes.axis("off")
     for name, row, axes in zip(results.classes, rows, panels, strict=False):
         strip = np.concatenate([framed(results.pool[i]) for i in row], axis=1)
-        axes.imshow(strip, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        axes.imshow(strip, cmap="gray", vmin=0, vmax=255, interpolation="none")
         axes.set_anchor("W")
         axes.text(
             -0.02,

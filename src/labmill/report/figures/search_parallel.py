@@ -70,7 +70,7 @@ def lines(chosen: dict[str, Any]) -> Figure:
                 textcoords="offset points",
                 va="center",
                 fontsize=8,
-                bbox={"fc": style.PAPER, "ec": "none", "pad": 0.8, "alpha": 0.8},
+                bbox={"fc": style.PAPER, "ec": "none", "pad": 0.8},
             )
     for height in (0, 1):
         value = 100 * (accuracy.min() + height * np.ptp(accuracy))

@@ -1,0 +1,101 @@
+"""Figures inside the page: in its colours, and no larger than they need be.
+
+matplotlib writes each letter's outline into every figure, six decimals of a point, and
+pictures as PNG. The page holds an outline once, hundredths of a point, and WebP.
+"""
+
+import base64
+import io
+import re
+from collections.abc import Iterable
+
+import markupsafe
+from PIL import Image
+
+from labmill.report import style
+
+GLYPH = re.compile(r'<path id="(\w+(?:-\w+)*-[0-9a-f]+)"[^>]*/>')
+COLORS = {
+    style.INK: "ink",
+    style.MUTED: "muted",
+    style.GRID: "grid",
+    style.PAPER: "paper",
+}
+QUALITY = 90
+
+
+def outlines(drawn: Iterable[str]) -> str:
+    """All letters of these SVGs, each once, as a drawing that takes no room."""
+    glyphs = {m[1]: m[0] for svg in drawn for m in GLYPH.finditer(svg)}
+    paths = "".join(tight(path) for _, path in sorted(glyphs.items()))
+    return (
+        '<svg aria-hidden="true" width="0" height="0" style="position:absolute">'
+        f"<defs>{paths}</defs></svg>"
+    )
+
+
+def placed(name: str, svg: str, alt: str, interactive: bool) -> str:
+    """A figure in the page; its letters are those of `outlines`."""
+    svg = small(svg)
+    # The same names stand in every figure; here they share one page.
+    for known in re.findall(r'\bid="([\w-]+)"', svg):
+        svg = re.sub(rf'(id="|href="#|url\(#){known}\b', rf"\g<1>{name}-{known}", svg)
+    for color, variable in COLORS.items():
+        svg = svg.replace(color, f"var(--{variable})")
+    words = markupsafe.escape(alt)
+    points = float(re.search(r'width="([\d.]+)pt"', svg)[1])
+    # On paper 8 points are read with ease; on a screen they want to be larger.
+    width = f"{points * 1.65:.0f}px"
+    look = f"max-width:{width};min-width:min(32rem,{width})"
+    svg = svg.replace("<svg", f'<svg role="img" aria-label="{words}" style="{look}"', 1)
+    chart = (
+        f'<div class="chart" data-chart="{name}" hidden></div>' if interactive else ""
+    )
+    return (
+        '<div class="drawing" tabindex="0" role="group" aria-label="Figure">'
+        f"{svg}</div>{chart}"
+    )
+
+
+def small(svg: str) -> str:
+    """An SVG without what nobody sees: letters, comments, names, digits, white space."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"(?s)<metadata>.*?</metadata>|<!--.*?-->", "", svg)
+    svg = GLYPH.sub("", svg)
+    svg = re.sub(r'(<g) id="[^"]*"', r"\1", svg)
+    svg = svg.replace("xlink:href", "href")
+    svg = re.sub(
+        r'(<use href="#[\w-]+") transform="translate\((\S+) 0\)"', r'\1 x="\2"', svg
+    )
+    svg = re.sub(
+        r'"data:image/png;base64,([^"]*)"', lambda found: f'"{webp(found[1])}"', svg
+    )
+    svg = tight(svg)
+    svg = re.sub(r"\s*\n\s*", "", svg)
+    return re.sub(r"<defs></defs>|<g></g>", "", svg)
+
+
+def tight(svg: str) -> str:
+    """Hundredths in paths and places, and no white space around a path's commands."""
+    svg = re.sub(
+        r'(?<= d=")[^"]*',
+        lambda found: re.sub(r"\s*([A-Za-z])\s*", r"\1", found[0].strip()),
+        svg,
+    )
+    return re.sub(
+        r' (?:d|x|y)="[^"]*"|translate\([^)]*\)',
+        lambda found: re.sub(
+            r"-?\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", found[0]
+        ),
+        svg,
+    )
+
+
+def webp(png: str) -> str:
+    """A PNG's base64 as a WebP data URI: exact, or as a photo where that is smaller."""
+    picture = Image.open(io.BytesIO(base64.b64decode(png)))
+    kept = [io.BytesIO(), io.BytesIO()]
+    picture.save(kept[0], "WEBP", lossless=True)
+    picture.save(kept[1], "WEBP", quality=QUALITY)
+    least = min((file.getvalue() for file in kept), key=len)
+    return f"data:image/webp;base64,{base64.b64encode(least).decode()}"
