@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from document import results_of
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -10,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from labmill import registry
-from labmill.report import style
+from labmill.report import charts, style
 from labmill.report.contents.choices import FEW, ranking
-from labmill.report.figures import augmentation, curves, draw, forest
+from labmill.report.figures import augmentation, curves, draw, forest, samples
 from labmill.report.results import Results
 
 NAMES = registry.names("report/figures")
@@ -106,6 +107,32 @@ def test_rows_of_augmented_images_keep_their_names(results, monkeypatch):
     pool = np.asarray(results.pool).repeat(4, axis=2).repeat(4, axis=3)
     monkeypatch.setitem(results.__dict__, "pool", pool)
     assert_whole(augmentation.draw(results))
+
+
+def test_gaps_between_images_are_clear_so_that_dark_pages_stay_dark():
+    for channels in (1, 3):
+        image = np.full((channels, 20, 20), 200, np.uint8)
+        framed = samples.framed(image)
+        assert framed.shape == (20, 22, 4)
+        assert (framed[:, :20] == [200, 200, 200, 255]).all()
+        assert not framed[:, 20:].any()
+
+
+def test_each_part_of_the_curves_has_its_chart(results, monkeypatch):
+    monkeypatch.setattr(curves, "PANELS", 2)
+    drawings = draw("curves", results)
+    assert len(drawings) == 3
+    shown = [row["name"] for d in drawings for row in d.chart["data"]["values"]]
+    assert list(dict.fromkeys(shown)) == list(results.variants.values())
+    assert drawings[1].chart["encoding"]["color"]["scale"]["range"][0] == style.color(2)
+
+
+def test_a_long_training_is_thinned_and_keeps_its_ends():
+    history = pd.DataFrame({"epoch": range(1, 301), "train_loss": [0.5] * 300})
+    history.loc[9, "train_loss"] = float("nan")
+    epochs = charts.line(history, "train_loss")["epoch"]
+    assert epochs[0] == 1 and epochs[-1] == 300 and 10 not in epochs
+    assert len(epochs) <= charts.MARKS + 1
 
 
 def test_a_forest_row_names_both_sides_whole(results, monkeypatch):

@@ -94,6 +94,14 @@ def test_figures_have_words_and_tables_have_scopes(folder, page):
     assert len(captions) >= len(drawn)
 
 
+def test_what_a_drawing_refers_to_stands_in_the_page_once(page):
+    names = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(names) == len(set(names))
+    used = {use["href"].removeprefix("#") for use in page.all("use")}
+    clips = {g["clip-path"][5:-1] for g in page.all("g") if "clip-path" in g}
+    assert len(used) > 30 and clips and used | clips <= set(names)
+
+
 def test_numbers_of_figures_and_tables_count_up(folder):
     text = (folder / "report.md").read_text()
     for kind in ("Figure", "Table"):

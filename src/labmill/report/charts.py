@@ -3,6 +3,7 @@
 Field names are ours and values are data, so nothing a user names becomes an expression.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
@@ -23,9 +24,13 @@ def finished(chart: Any) -> Any:
     )
 
 
-def colors(names: list[str]) -> alt.Color:
-    """One colour per name, in the figures' order, and a legend that filters."""
-    scale = alt.Scale(domain=names, range=[style.color(i) for i in range(len(names))])
+def colors(names: list[str], places: Sequence[int] | None = None) -> alt.Color:
+    """One colour per name, in the figures' order, and a legend that filters.
+
+    places: the names' places among all variants, where only some of them are shown.
+    """
+    places = places or range(len(names))
+    scale = alt.Scale(domain=names, range=[style.color(i) for i in places])
     legend = alt.Legend(orient="top", title=None)
     return alt.Color("name:N", scale=scale, legend=legend)
 
@@ -37,8 +42,16 @@ def picked() -> alt.Parameter:
     )
 
 
-def curves(results: Results, figure: str, title: str, *, percent: bool) -> Any | None:
-    """Training and validation over the epochs, all variants and seeds."""
+def curves(
+    results: Results,
+    variants: dict[int, str],
+    figure: str,
+    title: str,
+    *,
+    percent: bool,
+) -> Any:
+    """Training and validation over the epochs, all seeds of variants, named by place."""
+    names = [results.variants[variant] for variant in variants.values()]
     # A row per line: one per epoch would repeat its names, in megabytes for many runs.
     rows = [
         {
@@ -47,14 +60,12 @@ def curves(results: Results, figure: str, title: str, *, percent: bool) -> Any |
             "part": "training" if part == "train" else part,
             **line(history, f"{part}_{figure}"),
         }
-        for variant, label in results.variants.items()
+        for label, variant in zip(names, variants.values(), strict=True)
         for record in results.stages(variant)
         if len(history := results.history(record))
         for part in ("train", "validation")
     ]
     rows = [row for row in rows if row["epoch"]]
-    if not rows:
-        return None
     chosen = picked()
     dashes = alt.Scale(domain=["training", "validation"], range=[[1, 0], [5, 3]])
     chart = (
@@ -66,7 +77,7 @@ def curves(results: Results, figure: str, title: str, *, percent: bool) -> Any |
             y=alt.Y(
                 "value:Q", title=title, axis=alt.Axis(format=".0%" if percent else "")
             ),
-            color=colors(list(results.variants.values())),
+            color=colors(names, list(variants)),
             strokeDash=alt.StrokeDash(
                 "part:N", scale=dashes, legend=alt.Legend(orient="top", title=None)
             ),

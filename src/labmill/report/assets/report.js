@@ -50,7 +50,7 @@
     const text = { labelColor: color("--ink"), titleColor: color("--ink") };
     return {
       axis: { ...text, gridColor: color("--grid"), domainColor: color("--muted"), tickColor: color("--muted"), labelFontSize: 12, titleFontSize: 12, titleFontWeight: 500 },
-      legend: { ...text, labelFontSize: 12, columns: wide ? 3 : 2, labelLimit: wide ? 220 : 110, layout: { top: { anchor: "start", direction: wide ? "horizontal" : "vertical", margin: 6 } } }, header: text, title: { color: color("--ink") },
+      legend: { ...text, labelFontSize: 12, columns: wide ? 3 : 1, labelLimit: wide ? 220 : 290, layout: { top: { anchor: "start", direction: wide ? "horizontal" : "vertical", margin: 6 } } }, header: text, title: { color: color("--ink") },
       text: { color: color("--ink") },
     };
   };

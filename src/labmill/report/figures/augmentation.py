@@ -38,10 +38,10 @@ def draw(results: Results) -> Figure | None:
     drawn = style.figure(0.62 * len(strips))
     axes = drawn.subplots()
     # One picture: strips each in axes of their own lose their names' left ends.
-    gap = [(0, images.shape[-1] // 6)] + [(0, 0)] * (strips[0].ndim - 1)
-    strips = [np.pad(strip, gap, constant_values=255) for strip in strips]
+    gap = [(0, images.shape[-1] // 6), (0, 0), (0, 0)]
+    strips = [np.pad(strip, gap) for strip in strips]
     picture = np.concatenate(strips)
-    axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="none")
+    axes.imshow(picture, interpolation="none")
     height = len(strips[0])
     names = ["original", *(f"epoch {i}" for i in range(1, len(strips)))]
     axes.set_yticks([height * (i + 0.5) for i in range(len(strips))], names)

@@ -19,21 +19,30 @@ ALT = (
     "accuracy as dashed lines over the epochs, one thin line per seed."
 )
 
+PANELS = 9
+
 
 def draw(results: Results) -> list[Figure] | None:
     """Small multiples with shared axes."""
     return multiples(results, "accuracy", "Accuracy (%)", 100)
 
 
-def chart(results: Results) -> object:
-    """All variants in one chart; the legend chooses."""
-    return charts.curves(results, "accuracy", "Accuracy", percent=True)
+def chart(results: Results) -> list[object]:
+    """The variants of each figure in one chart; the legend chooses."""
+    return [
+        charts.curves(
+            results,
+            {i: variant for i, variant, _ in part},
+            "accuracy",
+            "Accuracy",
+            percent=True,
+        )
+        for part in parts(results)
+    ]
 
 
-def multiples(
-    results: Results, figure: str, name: str, scale: float
-) -> list[Figure] | None:
-    """Curves of `train_<figure>` and `validation_<figure>`; nine panels a figure."""
+def parts(results: Results) -> list[list[tuple[int, str, list[pd.DataFrame]]]]:
+    """Place, name and histories of the variants that have any, so many a figure."""
     found = [
         (
             i,
@@ -43,19 +52,25 @@ def multiples(
         for i, variant in enumerate(results.variants)
     ]
     found = [one for one in found if one[2]]
-    if not found:
-        return None
+    return [found[start : start + PANELS] for start in range(0, len(found), PANELS)]
+
+
+def multiples(
+    results: Results, figure: str, name: str, scale: float
+) -> list[Figure] | None:
+    """Curves of `train_<figure>` and `validation_<figure>`, a panel per variant."""
+    figures = parts(results)
     top = None
     if figure == "loss":
         top = highest(
             h[f"{part}_loss"].quantile(0.9)
-            for _, _, histories in found
+            for shown in figures
+            for _, _, histories in shown
             for h in histories
             for part in ("train", "validation")
         )
     drawings = []
-    for start in range(0, len(found), 9):
-        part = found[start : start + 9]
+    for part in figures:
         drawn, panels = style.grid(len(part), sharex=True, sharey=True)
         for axes, (i, variant, histories) in zip(panels, part, strict=True):
             panel(axes, histories, figure, scale, style.color(i))
@@ -70,7 +85,7 @@ def multiples(
         ]
         style.legend(drawn, ["training", "validation"], styles)
         drawings.append(drawn)
-    return drawings
+    return drawings or None
 
 
 def highest(ends: Iterable[float]) -> float | None:

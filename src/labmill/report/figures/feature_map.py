@@ -9,11 +9,13 @@ from labmill.report.results import Results
 
 # More marks hide each other, and each is a piece of the page's drawing.
 MARKS = 300
+EDGE = 2  # percent of an axis's marks at each of its ends that stand at the edge
 CAPTION = (
     f"Features of at most {MARKS} validation images in the plane of their first two "
     "principal components, coloured by class (first seed). Above each: the share of the "
     "variance that the plane shows, and how many of an image's nearest neighbours in the "
-    "whole feature space are of its class."
+    f"whole feature space are of its class. The outermost {EDGE} % of the images at each "
+    "end of an axis stand at its edge."
 )
 ALT = (
     "Scatter plots, one per network: a mark per image in two principal components, its "
@@ -44,7 +46,10 @@ def look(i: int) -> dict[str, object]:
 def scatter(axes: object, one: Represented) -> None:
     """One network's plane."""
     shown = np.random.default_rng(0).permutation(len(one.arrays["labels"]))[:MARKS]
-    points, labels = one.arrays["points"][shown], one.arrays["labels"][shown]
+    points, labels = one.arrays["points"], one.arrays["labels"][shown]
+    # A few far images would press all others into a corner.
+    low, high = np.percentile(points, [EDGE, 100 - EDGE], axis=0)
+    points = np.clip(points[shown], low, high)
     for i in sorted(set(labels.tolist())):
         mine = points[labels == i]
         axes.plot(

@@ -34,7 +34,7 @@ def draw(results: Results) -> Figure | None:
         axes.axis("off")
     for axes, i in zip(panels, wrong, strict=False):
         pixels = framed(results.pool[found.indices[i]])
-        axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="none")
+        axes.imshow(pixels, interpolation="none")
         true, taken = (results.answers[k[i]] for k in (found.labels, found.predicted))
         names = [style.shorten(name, 10) for name in (true, taken)]
         between = " → " if sum(map(len, names)) < 8 else " →\n"

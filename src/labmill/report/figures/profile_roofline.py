@@ -39,14 +39,17 @@ def draw(results: Results) -> Figure | None:
             lw=0,
         )
         largest = sorted(zip(shares, rows, strict=True), key=lambda p: -p[0])[:NAMED]
-        below = sorted(largest, key=lambda p: p[1]["gflops"])
-        for number, (_, row) in enumerate(below):
+        # In a column at the right, in the order of the marks: layers of one kind lie
+        # upon each other, and so would their names.
+        column = sorted((row for _, row in largest), key=lambda row: row["gflops"])
+        for number, row in enumerate(column):
             axes.annotate(
                 row["name"].removeprefix("layers.").partition(".")[0],
                 (row["intensity"], row["gflops"]),
-                xytext=(10, -12 - 10 * (number % 3)),
-                textcoords="offset points",
-                fontsize=7,
+                xytext=(1.02, 0.3 + 0.1 * number),
+                textcoords="axes fraction",
+                va="center",
+                fontsize=8,
                 arrowprops={"arrowstyle": "-", "color": style.MUTED, "lw": 0.5},
             )
         axes.set_xscale("log")

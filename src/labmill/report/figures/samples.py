@@ -25,7 +25,7 @@ def draw(results: Results) -> Figure | None:
         axes.axis("off")
     for name, row, axes in zip(results.classes, rows, panels, strict=False):
         strip = np.concatenate([framed(results.pool[i]) for i in row], axis=1)
-        axes.imshow(strip, cmap="gray", vmin=0, vmax=255, interpolation="none")
+        axes.imshow(strip, interpolation="none")
         axes.set_anchor("W")
         axes.text(
             -0.02,
@@ -39,8 +39,7 @@ def draw(results: Results) -> Figure | None:
 
 
 def framed(image: np.ndarray) -> np.ndarray:
-    """uint8 (channels, height, width) as (height, width[, 3]) with a gap at the right."""
-    pixels = image.transpose(1, 2, 0) if image.shape[0] == 3 else image[0]
-    gap = max(1, pixels.shape[1] // 10)
-    pad = [(0, 0), (0, gap)] + [(0, 0)] * (pixels.ndim - 2)
-    return np.pad(pixels, pad, constant_values=255)
+    """uint8 (channels, height, width) as (height, width, 4), a clear gap at the right."""
+    opaque = np.full((1, *image.shape[1:]), 255, np.uint8)
+    pixels = np.concatenate([*[image] * (3 // len(image)), opaque]).transpose(1, 2, 0)
+    return np.pad(pixels, [(0, 0), (0, max(1, pixels.shape[1] // 10)), (0, 0)])
