@@ -62,7 +62,8 @@ def small(svg: str) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"(?s)<metadata>.*?</metadata>|<!--.*?-->", "", svg)
     svg = GLYPH.sub("", svg)
-    svg = re.sub(r'(<g) id="[^"]*"', r"\1", svg)
+    # Nothing refers to groups and pictures, and a picture shown twice bears one name.
+    svg = re.sub(r'(<g) id="[^"]*"| id="image\w+"', r"\1", svg)
     svg = svg.replace("xlink:href", "href")
     svg = re.sub(
         r'(<use href="#[\w-]+") transform="translate\((\S+) 0\)"', r'\1 x="\2"', svg
