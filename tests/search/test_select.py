@@ -212,6 +212,8 @@ def test_every_point_is_ranked_once_and_diverged_ones_last(rows, rule, tolerance
     assert sorted(r["point"] for r in ranking) == sorted(r["point"] for r in rows)
     lost = [r["status"] == "diverged" for r in ranking]
     assert lost == sorted(lost)
+    again = rank(rows[::-1], rule=rule, tolerance=tolerance, cost="seconds")
+    assert again == ranking, "neither does the order of the rows decide a tie"
     sound = [r for r in rows if r["status"] != "diverged"]
     if not sound:
         return

@@ -149,13 +149,10 @@ def searches(index: Mapping[str, Any], place: Place) -> Iterator[str]:
             for run in index["runs"]
             if run["kind"] == "point"
         ]
-        settings = sorted(
-            ((p["point"], p["settings"]) for p in record["ranking"]),
-            key=lambda pair: [run["point"] for run in runs].index(pair[0]),
-        )
         rows = [
-            {"point": name, "settings": own, **figures_of(name, runs)}
-            for name, own in settings
+            {key: one[key] for key in ("point", "settings")}
+            | figures_of(one["point"], runs)
+            for one in record["ranking"]
         ]
         anew = finite(rank(rows, **record["rule"]))
         yield from differences(record["ranking"], anew, f"{path}: ranking")

@@ -71,10 +71,11 @@ def rank(
     `best`: by accuracy. `fastest`: those within `tolerance` of the best by cost, then
     the others by accuracy. `knee`: the Pareto front by height above the line between
     its ends, then the others by accuracy. Ties: more accuracy, less cost, then the
-    grid's order.
+    name, so that the order of `rows` decides nothing.
     """
     if cost not in COSTS:
         raise LabmillError(f"select.cost: found {cost!r}; {suggest(cost, COSTS)}")
+    rows = sorted(rows, key=lambda row: row["point"])
     sound = [row for row in rows if row["status"] != "diverged"]
     lost = [row for row in rows if row["status"] == "diverged"]
     best = max((row["validation_accuracy"] for row in sound), default=0.0)
