@@ -1,9 +1,10 @@
 """Every figure of the registry, on the same results."""
 
-from pathlib import Path
+from pathlib import copy
 
 import numpy as np
 import pandas as pd
+import Path
 import pytest
 from document import results_of
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -187,7 +188,8 @@ def test_a_search_of_few_points_is_one_table_and_no_figure(report_folder):
 
 def test_a_setting_with_one_value_is_no_panel(report_folder):
     results = results_of(report_folder)
-    chosen = next(iter(results.searches.values()))
+    # A copy: files that were read are shared by all tests.
+    chosen = copy.deepcopy(next(iter(results.searches.values())))
     for point in chosen["ranking"]:
         point["settings"]["training.batch_size"] = 32
     results.__dict__["searches"] = {"only": chosen}

@@ -343,7 +343,7 @@ def evidence(*rows: Row, count_table: bool = True) -> Evidence:
 @pytest.mark.parametrize(
     ("few", "many", "calls", "verdict", "words"),
     [
-        (1.0, 2.0, 30, Verdict.LOWER, "is faster here"),
+        (1.0, 2.0, 30, Verdict.LOWER, "of its time here"),
         (2.0, 1.0, 30, Verdict.HIGHER, "yet is slower here"),
         (1.0, 1.01, 30, Verdict.NOT_SHOWN, "no difference in time is shown"),
         (1.0, 2.0, 3, Verdict.TOO_FEW, "too few calls"),
