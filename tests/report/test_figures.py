@@ -1,10 +1,10 @@
 """Every figure of the registry, on the same results."""
 
-from pathlib import copy
+import copy
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import Path
 import pytest
 from document import results_of
 from matplotlib.backends.backend_agg import FigureCanvasAgg
