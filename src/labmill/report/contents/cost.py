@@ -78,16 +78,27 @@ def operations_of(counted: dict[str, Any], label: str) -> Table:
     numbers = [key for key in known if all(is_number(y.get(key)) for y in layers)]
     keys = [key for key in numbers if any(layer[key] for layer in layers)]
     rows = [
-        [layer["name"], layer["kind"], *(count(layer[key]) for key in keys)]
+        [
+            layer["name"].removeprefix("layers."),
+            layer["kind"],
+            *(count(layer[key]) for key in keys),
+        ]
         for layer in layers
     ]
     rows.append(["total", "", *(count(total[k]) if k in total else "–" for k in keys)])
     return Table(
-        ["Layer", "Kind", *(title(key).removesuffix(" per image") for key in keys)],
+        ["Layer", "Kind", *(heading(key) for key in keys)],
         rows,
-        f"Operations of {label}, layer by layer, for one image.",
+        f"Operations of {label}, layer by layer, for one image; ×: multiplications, "
+        "+: additions.",
         "ll" + "r" * len(keys),
     )
+
+
+def heading(key: str) -> str:
+    """Of a column; the signs leave room for all of them on one page."""
+    signs = {"multiplications": "×", "additions": "+"}
+    return signs.get(key) or title(key).removesuffix(" per image")
 
 
 def is_number(value: Any) -> bool:
