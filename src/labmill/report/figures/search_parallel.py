@@ -14,7 +14,7 @@ from labmill.report.text import ordered, setting
 
 CAPTION = (
     "Every point of the search as a line through its settings to its validation "
-    "accuracy; the darker, the more accurate."
+    "accuracy, which its colour tells too."
 )
 ALT = "Parallel coordinates: one line per search point through all settings."
 
