@@ -48,6 +48,11 @@ def points(chosen: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
     return rows, [key.split(".", 1)[1].replace("_", " ") for key in keys]
 
 
+def values_of(rows: list[dict[str, Any]], settings: int) -> list[str]:
+    """The values of all settings in one order; else Vega would put 16 before 8."""
+    return ordered({row[f"p{i}"] for row in rows for i in range(settings)})
+
+
 def tips(names: list[str]) -> list[alt.Tooltip]:
     """What pointing at a search point tells."""
     return [
@@ -79,6 +84,7 @@ def scatter(chosen: dict[str, Any]) -> Any:
                 "group:N",
                 scale=alt.Scale(range=list(style.PALETTE)),
                 legend=alt.Legend(orient="top", title=None),
+                sort=values_of(rows, len(names)),
             ),
             opacity=alt.condition(picked, alt.value(0.9), alt.value(0.1)),
             tooltip=tips(names),
@@ -161,7 +167,12 @@ def effects(chosen: dict[str, Any], means: Sequence[dict[str, Any]]) -> Any:
     """
     rows, names = points(chosen)
     by = hyperparameter(names, "Setting ")
-    x = alt.X("group:N", title=None, axis=alt.Axis(labelAngle=0))
+    x = alt.X(
+        "group:N",
+        title=None,
+        axis=alt.Axis(labelAngle=0),
+        sort=values_of(rows, len(names)),
+    )
     dots = (
         alt.Chart(alt.Data(values=rows), width="container", height=HEIGHT)
         .transform_calculate(group="datum[by]")
