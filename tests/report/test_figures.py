@@ -13,9 +13,10 @@ from matplotlib.text import Text
 
 from labmill import registry
 from labmill.report import charts, style
-from labmill.report.contents.choices import FEW, ranking
+from labmill.report.contents.choices import ranking
 from labmill.report.figures import augmentation, curves, draw, forest, samples
 from labmill.report.results import Results
+from labmill.report.searched import FEW
 
 NAMES = registry.names("report/figures")
 # What synthetic results have content for, by its file name.

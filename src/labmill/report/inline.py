@@ -38,8 +38,12 @@ def placed(name: str, svg: str, alt: str, interactive: bool) -> str:
     """A figure in the page; its letters are those of `outlines`."""
     svg = small(svg)
     # The same names stand in every figure; here they share one page.
-    for known in re.findall(r'\bid="([\w-]+)"', svg):
-        svg = re.sub(rf'(id="|href="#|url\(#){known}\b', rf"\g<1>{name}-{known}", svg)
+    own = set(re.findall(r'\bid="([\w-]+)"', svg))
+    svg = re.sub(
+        r'(\bid="|href="#|url\(#)([\w-]+)',
+        lambda m: f"{m[1]}{name}-{m[2]}" if m[2] in own else m[0],
+        svg,
+    )
     for color, variable in COLORS.items():
         svg = svg.replace(color, f"var(--{variable})")
     words = markupsafe.escape(alt)

@@ -7,6 +7,7 @@ import altair as alt
 
 from labmill.report import style
 from labmill.report.charts import HEIGHT, finished
+from labmill.report.searched import points_of, varied
 from labmill.report.text import ordered, setting
 
 COSTS = {
@@ -14,20 +15,6 @@ COSTS = {
     "operations": "Training operations",
     "parameters": "Parameters",
 }
-
-
-def points_of(chosen: dict[str, Any]) -> list[dict[str, Any]]:
-    """The points that ended with an accuracy."""
-    return [p for p in chosen["ranking"] if p["validation_accuracy"] is not None]
-
-
-def varied(points: list[dict[str, Any]]) -> list[str]:
-    """The settings that have more than one value among the points."""
-    return [
-        key
-        for key in points[0]["settings"]
-        if len({setting(p["settings"][key]) for p in points}) > 1
-    ]
 
 
 def points(chosen: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
@@ -132,7 +119,7 @@ def fronts(
     probability: points and a cost → shares.
     """
     rows, names = points(chosen)
-    ranked = [p for p in chosen["ranking"] if p["validation_accuracy"] is not None]
+    ranked = points_of(chosen)
     for column in COSTS:
         for row, share in zip(rows, probability(ranked, column), strict=True):
             row[f"on_{column}"] = round(float(share), 3)

@@ -7,11 +7,9 @@ from labmill.report.claims.words import quoted
 from labmill.report.pruned import CONTROLS, Network, networks
 from labmill.report.read import made_by_all
 from labmill.report.results import Results
+from labmill.report.searched import FEW, points_of
 from labmill.report.tables import Table
 from labmill.report.text import count, duration, percent, points, setting, short
-
-# A search of so few points is told whole by one table, which needs no figure.
-FEW = 5
 
 
 def pruning(results: Results, loop: str, variant: str) -> Table:
@@ -133,7 +131,7 @@ def ranking(results: Results, search: str, by: str, top: int = 10) -> Table | No
         return None
     sign = -1 if by == "validation_accuracy" else 1
     points_ = sorted(
-        (p for p in chosen["ranking"] if p["validation_accuracy"] is not None),
+        points_of(chosen),
         key=lambda p: sign * p[by],
     )
     keys = list(points_[0]["settings"]) if points_ else []

@@ -6,10 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from labmill.report import search_charts, style
-from labmill.report.contents.choices import FEW
 from labmill.report.figures.cost import logarithmic
 from labmill.report.results import Results
-from labmill.report.search_charts import points_of, varied
+from labmill.report.searched import FEW, points_of, varied
 from labmill.report.text import ordered, setting
 from labmill.search.pareto import front
 

@@ -9,7 +9,7 @@ from labmill.evaluation.statistics import mean_over_seeds
 from labmill.report import search_charts, style
 from labmill.report.figures.search import shown
 from labmill.report.results import Results
-from labmill.report.search_charts import points_of, varied
+from labmill.report.searched import points_of, varied
 from labmill.report.text import ordered, setting
 
 CAPTION = (

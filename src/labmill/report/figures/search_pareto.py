@@ -10,7 +10,8 @@ from labmill.report import search_charts, style
 from labmill.report.figures.cost import logarithmic
 from labmill.report.figures.search import shown
 from labmill.report.results import Results
-from labmill.report.search_charts import COSTS, points_of
+from labmill.report.search_charts import COSTS
+from labmill.report.searched import points_of
 from labmill.search.pareto import front, membership
 
 CAPTION = (
