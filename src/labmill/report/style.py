@@ -70,6 +70,11 @@ def marker(index: int) -> str:
     return MARKERS[(index + index // len(PALETTE)) % len(MARKERS)]
 
 
+def look(index: int, **more: Any) -> dict[str, Any]:
+    """Colour and mark of the i-th thing, and what else is to be said of its marks."""
+    return {"color": color(index), "marker": marker(index), **more}
+
+
 def figure(height: float, width: float = WIDTH) -> Figure:
     """An empty figure, inches, laid out so that nothing overlaps."""
     mpl.rcParams.update(RC)

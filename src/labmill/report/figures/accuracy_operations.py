@@ -28,10 +28,7 @@ def draw(results: Results) -> Figure | None:
         return None
     drawn = style.figure(2.7, style.WIDTH * 0.8)
     axes = drawn.subplots()
-    styles = [
-        {"color": style.color(i), "marker": style.marker(i), "ls": ""}
-        for i in range(len(points))
-    ]
+    styles = [style.look(i, ls="") for i in range(len(points))]
     for look, (macs, accuracies) in zip(styles, points.values(), strict=True):
         seeds = look | {"marker": ".", "ms": 3.5, "alpha": 0.6}
         axes.plot([macs] * len(accuracies), accuracies, **seeds)

@@ -51,7 +51,7 @@ def draw(results: Results) -> Figure | None:
         drawn = style.figure(row_height * len(names) + 0.9)
         axes = drawn.subplots()
         for i, row in enumerate(values.values()):
-            look = {"color": style.color(i), "marker": style.marker(i)}
+            look = style.look(i)
             offset = 0.5 * (i / max(1, len(values) - 1) - 0.5)
             axes.plot(row, at + offset, ls="none", ms=4.5, **look)
             styles.append({**look, "ls": "none", "ms": 5})

@@ -38,21 +38,15 @@ def draw(results: Results) -> Figure | None:
                     found.estimate,
                     100 * mean.estimate,
                     ms=6,
-                    **look(names.index(variant)),
+                    **style.look(names.index(variant), ls="none"),
                 )
         logarithmic(axes)
         axes.set_xlabel(COSTS[cost])
     panels[0].set_ylabel("Test accuracy (%)")
     labels = [style.shorten(results.label(variant), 30) for variant in accuracy]
-    styles = [look(names.index(variant)) for variant in accuracy]
+    styles = [style.look(names.index(variant), ls="none") for variant in accuracy]
     style.legend(drawn, labels, styles, columns=3)
     return drawn
-
-
-def look(index: int) -> dict[str, object]:
-    """Colour and marker of the i-th variant."""
-    marker = style.marker(index)
-    return {"color": style.color(index), "marker": marker, "ls": "none"}
 
 
 def logarithmic(axes: object) -> None:

@@ -42,7 +42,7 @@ def savings(label: str, proposed: dict) -> Figure:
             axes.plot(
                 [x, x], [measured["low"], measured["high"]], color=style.GRID, lw=1.2
             )
-            axes.plot(x, measured["saving"], ms=5, **look(number))
+            axes.plot(x, measured["saving"], **style.look(number, ms=5, ls="none"))
         ends = axes.get_xlim()
         axes.plot(ends, ends, color=style.MUTED, lw=0.8, ls="--", scalex=False)
         r = proposed["correlation"][name]
@@ -50,11 +50,7 @@ def savings(label: str, proposed: dict) -> Figure:
         axes.set_title(said)
         axes.set_xlabel(f"{word} saving (%)")
     panels[0].set_ylabel(f"Measured saving (%)\n{style.shorten(label, 30)}")
-    style.legend(drawn, kinds, [look(n) for n in range(len(kinds))], columns=7)
+    style.legend(
+        drawn, kinds, [style.look(n, ls="none") for n in range(len(kinds))], columns=7
+    )
     return drawn
-
-
-def look(number: int) -> dict[str, object]:
-    """Colour and marker of the i-th kind."""
-    marker = style.marker(number)
-    return {"color": style.color(number), "marker": marker, "ls": "none"}

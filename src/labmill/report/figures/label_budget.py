@@ -41,7 +41,7 @@ def lines(results: Results, sweep: Sweep) -> Figure | None:
     axes = drawn.subplots()
     looks = []
     for i, points in enumerate(found.values()):
-        look = {"color": style.color(i), "marker": style.marker(i), "ms": 4.5}
+        look = style.look(i, ms=4.5)
         looks.append(look)
         apart = 1.025 ** (i - (len(found) - 1) / 2)
         x = [n * apart for n, _ in points]

@@ -53,10 +53,7 @@ def draw(results: Results) -> Figure | None:
         axes.label_outer()
     drawn.supxlabel("Multiply–adds for one image", fontsize=8.5)
     drawn.supylabel("Time per image (ms)", fontsize=8.5)
-    styles = [
-        {"color": style.color(i), "marker": style.marker(i), "ls": ""}
-        for i in range(len(found))
-    ]
+    styles = [style.look(i, ls="") for i in range(len(found))]
     labels = [style.shorten(label, 24) for label in found]
     style.legend(drawn, labels, styles, columns=min(4, 2 * len(batches)))
     return drawn

@@ -26,16 +26,13 @@ def draw(results: Results) -> Figure | None:
         for i, found in enumerate(all_found):
             probe = found.figures["probe"]
             values = [math.nan if p[key] is None else 100 * p[key] for p in probe]
-            look = {"color": style.color(i), "marker": style.marker(i), "ms": 3.5}
+            look = style.look(i, ms=3.5)
             axes.plot([p["layer"] for p in probe], values, **look)
         axes.set_title(title)
         axes.set_xlabel("Layer")
         axes.set_xticks(range(max(len(f.figures["probe"]) for f in all_found)))
     panels[0].set_ylabel("Probe accuracy (%)")
     labels = [style.shorten(found.label, 30) for found in all_found]
-    looks = [
-        {"color": style.color(i), "marker": style.marker(i)}
-        for i in range(len(all_found))
-    ]
+    looks = [style.look(i) for i in range(len(all_found))]
     style.legend(drawn, labels, looks, columns=3)
     return drawn
