@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from mill import ROOT, Mill
@@ -85,8 +86,11 @@ def wait_for_new_state(folder: Path, process: subprocess.Popen) -> bool:
 
 def newest(folder: Path) -> float:
     """When a state was last saved below a run's folder."""
-    states = folder.glob("state/*/state*.safetensors")
-    return max((path.stat().st_mtime for path in states), default=0.0)
+    times = [0.0]
+    for path in folder.glob("state/*/state.safetensors"):
+        with suppress(FileNotFoundError):  # another one is just taking its place
+            times.append(path.stat().st_mtime)
+    return max(times)
 
 
 def test_wrong_study_starts_nothing(mill: Mill):
