@@ -3,7 +3,7 @@
 from typing import Any
 
 from labmill import edits, looks
-from labmill.fingerprint import differences
+from labmill.differences import differences
 from labmill.index import results_index
 from labmill.job import Job
 from labmill.loading import load_study

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from labmill import closing, edits, looks
-from labmill.fingerprint import differences
+from labmill.differences import differences, in_words
 from labmill.index import on_disk, results_index
 from labmill.job import Job
 from labmill.plan import Plan
@@ -46,7 +46,7 @@ def reason(output: str, now: dict[str, Any], metadata: Path = METADATA) -> str |
     before = recorded(output, metadata)
     if before is None or before == now:
         return None
-    words = list(differences(before["settings"], now["settings"]))
+    words = [in_words(one) for one in differences(before["settings"], now["settings"])]
     code = [
         name.replace(".", "/")
         for name in sorted({*before["code"], *now["code"]})

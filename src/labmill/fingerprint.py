@@ -8,7 +8,7 @@ others; editing a comment, a docstring or the layout changes none.
 import ast
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,15 @@ NEUTRAL = frozenset(
     f"labmill.{name}"
     for name in (
         *("errors", "study", "reading", "loading", "check", "entries", "job", "plan"),
-        *("index", "registry", "runtime", "fingerprint", "explain", "workflow"),
+        *(
+            "index",
+            "registry",
+            "runtime",
+            "fingerprint",
+            "explain",
+            "workflow",
+            "differences",
+        ),
         # Downloads are verified by digest, however they were fetched.
         *("data.download", "data.transfer", "data.archive"),
     )
@@ -121,20 +129,3 @@ def code_fingerprints(modules: Iterable[str]) -> dict[str, str]:
         module.removeprefix("labmill."): module_fingerprint(module)
         for module in sorted(closure)
     }
-
-
-def differences(before: Any, now: Any, key: str = "") -> Iterator[str]:
-    """The leaves in which two settings differ, as `training.epochs 10 → 20`."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        for name in sorted({*before, *now}):
-            path = f"{key}.{name}" if key else name
-            if name not in before:
-                yield f"{path} added"
-            elif name not in now:
-                yield f"{path} removed"
-            else:
-                yield from differences(before[name], now[name], path)
-    elif before != now:
-        texts = [json.dumps(value) for value in (before, now)]
-        long = max(map(len, texts)) > 60
-        yield f"{key} changed" if long else f"{key} {texts[0]} → {texts[1]}"

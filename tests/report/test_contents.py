@@ -9,6 +9,7 @@ from document import results_of
 from finish import finish
 from synthetic import make_results
 
+from labmill.differences import differences
 from labmill.report import contents
 from labmill.report.contents import recipes
 from labmill.report.contents.cost import operations_of
@@ -113,20 +114,31 @@ def test_the_n_of_a_test_counts_what_was_tested():
 
 def test_what_a_scale_changed_is_told_by_name():
     labels = {"wide": "a wide one"}
-    told = {
-        'defaults.model.arguments.stem "cifar" → "imagenet"': [
-            "model stem",
-            "cifar",
-            "imagenet",
-        ],
-        "variants.wide.training.epochs 100 → 12": ["a wide one, epochs", "100", "12"],
-        "data.limit null → 8000": ["data limit", "–", "8000"],
-        "variants.old removed": ["old", "there", "left out"],
-        "compare.ways removed": ["compare ways", "there", "left out"],
-        "compare.ways.levels.from scratch changed": None,
+    full = {
+        "defaults": {"model": {"arguments": {"stem": "cifar"}}},
+        "variants": {"wide": {"training": {"epochs": 100}}, "old": {"seeds": [0]}},
+        "data": {"limit": None},
+        "compare": {"ways": {}, "means": {"levels": {"from scratch": ["wide"]}}},
+        "run": None,
     }
-    for text, row in told.items():
-        assert changed(text, labels) == row
+    here = {
+        "defaults": {"model": {"arguments": {"stem": "imagenet"}}},
+        "variants": {"wide": {"training": {"epochs": 12, "labels": {"count": 500}}}},
+        "data": {"limit": 8000},
+        "compare": {"means": {"levels": {"from scratch": ["wide", "old"]}}},
+        "run": ["wide"],
+    }
+    rows = [changed(one, labels) for one in differences(full, here)]
+    assert rows == [
+        None,
+        ["compare ways", "there", "left out"],
+        ["data limit", "–", "8000"],
+        ["model stem", "cifar", "imagenet"],
+        ["variants that are run", "all", "1"],
+        ["old", "there", "left out"],
+        ["a wide one, epochs", "100", "12"],
+        ["a wide one, labels", "–", "count 500"],
+    ]
 
 
 def test_differences_of_shares_are_in_points():

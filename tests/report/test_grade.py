@@ -86,10 +86,10 @@ def test_differences_from_the_base_study(handed_in: Path, tmp_path: Path):
     (tmp_path / "base.yaml").write_text(yaml.safe_dump(base, sort_keys=False))
     spec = assignment(tmp_path, base="base.yaml")
     made = grade(handed_in, spec)
-    assert "title: Handed out → Five synthetic networks" in made.differences
-    assert "defaults.training.epochs: 10 → 6" in made.differences
+    assert 'title "Handed out" → "Five synthetic networks"' in made.differences
+    assert "defaults.training.epochs 10 → 6" in made.differences
     (foreign,) = [r for said, r in failed(handed_in, spec).items() if "differ" in said]
-    assert "defaults.training.epochs: 10 → 6" in foreign
+    assert "defaults.training.epochs 10 → 6" in foreign
     assert not any(said.startswith("title") for said in foreign)
     free = assignment(
         tmp_path, base="base.yaml", may_differ=["title", "defaults.training", "search"]

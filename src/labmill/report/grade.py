@@ -15,13 +15,14 @@ from typing import Any, Literal
 from pydantic import Field
 
 from labmill.closing import told
+from labmill.differences import Difference, differences, in_words
 from labmill.errors import LabmillError
 from labmill.loading import validate
 from labmill.plan import Plan
 from labmill.reading import Source
 from labmill.report.capsule import unpack
 from labmill.report.claims.words import escape
-from labmill.report.read import UNUSABLE, Place, flat
+from labmill.report.read import UNUSABLE, Place
 from labmill.report.verify import sealed, verify
 from labmill.runtime import read_json
 from labmill.study import Count, Name, Section
@@ -119,12 +120,10 @@ def grade(capsule: Path, assignment: Path) -> Grade:
             scale = about["scale"]
             wrong = [] if scale == spec.scale else [f"it was run at scale {scale}"]
             checks.append(Check(f"It was run at scale {spec.scale}.", wrong))
-        differences = None
+        found = None
         if spec.base:
-            differences = from_base(
-                assignment.parent / spec.base, about["scale"], study
-            )
-            foreign = [d for d in differences if not allowed(d, spec.may_differ)]
+            found = from_base(assignment.parent / spec.base, about["scale"], study)
+            foreign = [in_words(d) for d in found if not allowed(d, spec.may_differ)]
             checks.append(
                 Check("Only what may differ from the base study does.", foreign)
             )
@@ -135,7 +134,7 @@ def grade(capsule: Path, assignment: Path) -> Grade:
         study=f"{study['title']} ({about['study']})",
         author=", ".join(names) or "not given",
         checks=checks,
-        differences=differences,
+        differences=None if found is None else list(map(in_words, found)),
     )
 
 
@@ -185,22 +184,14 @@ def openings_check(spec: Assignment, index: Mapping[str, Any], place: Place) -> 
     )
 
 
-def from_base(base: Path, scale: str, study: Mapping[str, Any]) -> list[str]:
-    """The settings in which a study differs from the base study, as `key: old → new`."""
-    handed_out = flat("", told(Plan(base, scale))["study"])
-    handed_in = flat("", study)
-    keys = dict.fromkeys([*handed_out, *handed_in])
-    absent = "absent"
-    return [
-        f"{key}: {handed_out.get(key, absent)} → {handed_in.get(key, absent)}"
-        for key in keys
-        if handed_out.get(key, absent) != handed_in.get(key, absent)
-    ]
+def from_base(base: Path, scale: str, study: dict[str, Any]) -> list[Difference]:
+    """The settings in which a study differs from the base study."""
+    return list(differences(told(Plan(base, scale))["study"], study))
 
 
-def allowed(difference: str, keys: Sequence[str]) -> bool:
+def allowed(difference: Difference, keys: Sequence[str]) -> bool:
     """Whether a difference lies under one of the keys."""
-    at = difference.partition(": ")[0]
+    at = difference["key"]
     return any(at == key or at.startswith(f"{key}.") for key in keys)
 
 

@@ -1,35 +1,30 @@
 """What a scale smaller than the full one changed."""
 
-import json
-import re
-
+from labmill.differences import Difference
 from labmill.report.contents.recipes import words
 from labmill.report.results import Results
 from labmill.report.tables import Table
 from labmill.report.text import setting
 
-CHANGE = re.compile(r"(?P<path>.+?) (?P<how>added|removed|changed|(.+) → (.+))")
-# Parts of a setting's path that say where in the file it stands, not what it is.
+# Parts of a setting's key that say where in the file it stands, not what it is.
 PLACES = ("arguments", "defaults", "training")
-KINDS = {"added": ("–", "set"), "removed": ("there", "left out")}
 
 
 def reduced(results: Results) -> Table | None:
     """The settings that the scale changed, in full and here."""
-    told = results.summary["provenance"]["settings"].get("reduced", [])
-    rows = [row for text in told if (row := changed(text, results.variants))]
+    found = results.summary["provenance"]["settings"]["reduced"]
+    rows = [row for one in found if (row := changed(one, results.variants))]
     head = ["Setting", "In full", f"At {results.scale} scale"]
     caption = f"What was reduced at {results.scale} scale; –: not set, without a limit."
     return Table(head, rows, caption, "lll") if rows else None
 
 
-def changed(text: str, labels: dict[str, str]) -> list[str] | None:
-    """A difference as `labmill.fingerprint.differences` tells it; `labels` of variants.
+def changed(difference: Difference, labels: dict[str, str]) -> list[str] | None:
+    """A row of the table; `labels` of variants.
 
     None for the levels of a question, which follow from the variants that are left.
     """
-    found = CHANGE.fullmatch(text)
-    parts = found["path"].split(".")
+    parts = difference["key"].split(".")
     if parts[0] == "compare" and len(parts) > 2:
         return None
     whose = []
@@ -37,8 +32,15 @@ def changed(text: str, labels: dict[str, str]) -> list[str] | None:
         whose, parts = [labels.get(parts[1], parts[1])], parts[2:]
     what = " ".join(words(part) for part in parts if part not in PLACES)
     name = ", ".join([*whose, what] if what else whose)
+    before, now = difference.get("before"), difference.get("now")
     if name == "run":
-        return ["variants that are run", "", "another choice"]
-    if found[3]:
-        return [name, *(setting(json.loads(value)) for value in found.group(3, 4))]
-    return [name, *KINDS.get(found["how"], ("", "changed"))]
+        return ["variants that are run", chosen(before), chosen(now)]
+    if "now" not in difference:
+        there = "there" if isinstance(before, dict) else setting(before)
+        return [name, there, "left out"]
+    return [name, setting(before), setting(now)]
+
+
+def chosen(names: list[str] | None) -> str:
+    """How many variants are run."""
+    return "all" if names is None else str(len(names))
