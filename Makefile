@@ -44,7 +44,7 @@ index: $(READY)  ## Write results/index.html: every study, its state, its headli
 
 mlflow: $(READY) guard-NAME  ## NAME=<study> [SCALE=…]: all runs as a store for mlflow ui
 	$(SNAKEMAKE) results/$(PLACE)/mlflow
-	@echo "MLFLOW_ALLOW_FILE_STORE=true mlflow ui --backend-store-uri results/$(PLACE)/mlflow"
+	@echo "Look at it by: MLFLOW_ALLOW_FILE_STORE=true $(BIN)/uvx mlflow ui --backend-store-uri results/$(PLACE)/mlflow"
 
 capsule: $(READY) guard-NAME  ## NAME=<study> [SCALE=…]: study, code, predictions, report in one zip
 	$(BIN)/python -m labmill.report.capsule results/$(PLACE) results/$(PLACE).zip

@@ -1,8 +1,9 @@
 """Rule mlflow: all runs of a study as an MLflow store, for those who use its UI.
 
-    MLFLOW_ALLOW_FILE_STORE=true mlflow ui --backend-store-uri results/<study>/mlflow
+    MLFLOW_ALLOW_FILE_STORE=true .venv/bin/uvx mlflow ui --backend-store-uri results/<study>/mlflow
 
-MLflow's own database store needs more packages than `mlflow-skinny` brings; the file
+`uvx` fetches the whole MLflow, whose server labmill's `mlflow-skinny` leaves out, and
+runs it beside `.venv`. A database store would need more packages here too; the file
 store needs none, and `mlflow migrate-filestore` turns it into a database.
 """
 
@@ -16,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from labmill.errors import LabmillError
+from labmill.report.read import Place, choice_of
 from labmill.runtime import log, read_json
+from labmill.search.chosen import as_used
 
 # Files whose scalar figures become metrics, by their key in the index.
 FIGURES = ("metrics", "measure", "prune")
@@ -52,23 +55,20 @@ def mlflow_export(index: Path, out: Path) -> None:
     FileStore(str(out.resolve()))
     client = MlflowClient(tracking_uri=out.resolve().as_uri())
     experiment = client.create_experiment(content["results"].removeprefix("results/"))
+    place = Place(index.parent, content["results"])
     for record in content["runs"]:
-        files = {
-            key: index.parent / Path(path).relative_to(content["results"])
-            for key, path in record["files"].items()
-            if path
-        }
-        export_run(client, experiment, record, files)
+        export_run(client, experiment, record, place)
     log.info("%d runs in %s", len(content["runs"]), out)
 
 
 def export_run(
-    client: Any, experiment: str, record: Mapping[str, Any], files: Mapping[str, Path]
+    client: Any, experiment: str, record: Mapping[str, Any], place: Place
 ) -> None:
     """One run of the index; a failed one with its reason and the files that it has."""
     from mlflow.entities import Metric, Param
 
-    files = {key: path for key, path in files.items() if path.exists()}
+    planned = {key: place.path(path) for key, path in record["files"].items() if path}
+    files = {key: path for key, path in planned.items() if path.exists()}
     described = read_json(files["description"]) if "description" in files else {}
     provenance, training = (
         described.get("provenance", {}),
@@ -92,7 +92,8 @@ def export_run(
         for name, value, step in [*epochs(files), *figures(files)]
     ]
     settings = dict(leaves(described.get("arguments", {}), "arguments"))
-    settings |= dict(leaves(provenance.get("settings", {})))
+    used = as_used(provenance.get("settings", {}), choice_of(record, place))
+    settings |= dict(leaves(used))
     params = [
         Param(clean(key), str(value)[:LONGEST])
         for key, value in (settings | identity).items()

@@ -112,6 +112,7 @@ def results_index(plan: Plan, recorded: Recorded) -> list[dict[str, Any]]:
                         "seed": seed,
                         "stage": stage.name,
                         "folder": plan.folder(entry.name, seed, stage.name),
+                        "chosen": plan.choice_file(entry),
                         "files": stage_files(plan, entry, seed, stage),
                     }
                 )

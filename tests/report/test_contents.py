@@ -7,16 +7,19 @@ from typing import Any
 import pytest
 from document import results_of
 from finish import finish
-from synthetic import make_results
+from synthetic import SEARCH, STUDY, make_results
 
 from labmill.differences import differences
+from labmill.export import mlflow_export
 from labmill.report import contents
 from labmill.report.contents import recipes
 from labmill.report.contents.cost import operations_of
 from labmill.report.contents.reduced import changed
 from labmill.report.prose import limits
-from labmill.report.read import made_by_all
+from labmill.report.read import flat, made_by_all
+from labmill.report.text import setting
 from labmill.runtime import read_json, write_json
+from labmill.search.chosen import resolved_run
 
 
 @pytest.fixture
@@ -158,3 +161,50 @@ def test_limits_name_what_only_one_seed_stands_behind(tmp_path: Path):
     said = limits(results_of(folder))
     assert sum("Only one seed was run of" in sentence for sentence in said) == 1
     assert any(sentence.startswith("2 seeds per variant") for sentence in said)
+
+
+def test_every_printed_setting_is_what_was_trained(tmp_path: Path):
+    from mlflow.tracking import MlflowClient
+
+    variants = STUDY["variants"] | {
+        "tuned": {"chosen": {"search": "arch"}},
+        "second": {
+            "chosen": {"search": "arch", "rank": 2},
+            "training": {"batch_size": 7},
+        },
+    }
+    changes = {"search": SEARCH, "variants": variants}
+    job, index = make_results(tmp_path, 1, changes=changes)
+    place = finish(tmp_path, job, index)
+    results = results_of(place)
+    printed = recipes.recipes(results)
+    rows = results.table[results.table["stage"] == "dense"].set_index("variant")
+    mlflow_export(results.index, place / "mlflow")
+    client = MlflowClient(tracking_uri=(place / "mlflow").as_uri())
+    (experiment,) = (e for e in client.search_experiments() if e.name == "synthetic")
+    exported = {
+        run.data.tags["variant"]: run.data.params
+        for run in client.search_runs([experiment.experiment_id], max_results=999)
+        if run.data.tags["stage"] == "dense"
+    }
+    recorded = [r for r in index if r.get("stage") == "dense"]
+    assert {r["variant"] for r in recorded} >= {"tuned", "second"}
+    for record in recorded:
+        declared = read_json(tmp_path / record["files"]["description"])
+        chosen = record["chosen"] and tmp_path / record["chosen"]
+        run = resolved_run(declared["provenance"]["settings"], chosen)
+        trained = flat("", run.training.model_dump(mode="json"))
+        name = record["variant"]
+        told = printed.get(record["label"], {})
+        for key, value in trained.items():
+            assert exported[name][f"training.{key}"] == str(value)
+            assert told.get(key, value) == value
+            column = rows.get(f"training.{key}", {})
+            cell = column.get(name, value)
+            assert cell == value or setting(cell) == setting(value)
+    ranking = results.searches["arch"]["ranking"]
+    for name, rank in (("tuned", 0), ("second", 1)):
+        found = ranking[rank]["settings"]
+        rate, batch = printed[name]["learning_rate"], printed[name]["batch_size"]
+        assert rate == found["training.learning_rate"]
+        assert batch == (7 if rank else found["training.batch_size"])

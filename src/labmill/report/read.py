@@ -11,7 +11,7 @@ from labmill.errors import LabmillError
 from labmill.fingerprint import digest
 from labmill.report.runs_table import read_table
 from labmill.runtime import read_json
-from labmill.search.chosen import settings_at
+from labmill.search.chosen import as_used
 from labmill.search.select import figures
 
 PARTS = ("validation", "test")
@@ -116,31 +116,18 @@ def as_declared(study: Mapping[str, Any]) -> dict[str, Any]:
 def read_rows(
     index: Iterable[Mapping[str, Any]],
     place: Place,
-    study: Mapping[str, Any],
     scores: Scores | None = None,
 ) -> list[Row]:
     """One row per record of a run, failed ones included, in the plan's order."""
-    index = list(index)
-    chosen = {
-        record["stage"]: place.path(record["files"]["chosen"])
-        for record in index
-        if record["kind"] == "search" and record["files"]["chosen"]
-    }
     read = scores or (lambda record: read_json(place.path(record["files"]["metrics"])))
     return [
-        read_row(record, place, study, chosen, read)
+        read_row(record, place, read)
         for record in index
         if record["kind"] not in ("search", "edits")
     ]
 
 
-def read_row(
-    record: Mapping[str, Any],
-    place: Place,
-    study: Mapping[str, Any],
-    chosen: Mapping[str, Path],
-    scores: Scores,
-) -> Row:
+def read_row(record: Mapping[str, Any], place: Place, scores: Scores) -> Row:
     """One stage's row; a stage without its files has the status `failed`."""
     identity = {
         key: record[key] for key in ("variant", "label", "kind", "seed", "stage")
@@ -155,7 +142,7 @@ def read_row(
     if set(missing) - {"model", "batches"}:
         row.cells["reason"] = record.get("reason") or reason(record, place, missing)
     if "description" not in missing:
-        add_description(row, read_json(files["description"]), study, chosen)
+        add_description(row, read_json(files["description"]), place)
     if lost:
         row.cells["status"] = "failed"
         return row
@@ -180,12 +167,7 @@ def reason(record: Mapping[str, Any], place: Place, missing: list[str]) -> str:
     return said[-1] if said else f"no file for: {', '.join(missing)}"
 
 
-def add_description(
-    row: Row,
-    description: Mapping[str, Any],
-    study: Mapping[str, Any],
-    chosen: Mapping[str, Path],
-) -> None:
+def add_description(row: Row, description: Mapping[str, Any], place: Place) -> None:
     """Status, cost of training, and what was trained, from model.json."""
     training, made = description["training"], description["provenance"]
     row.provenance["model"] = {"device": training.get("device")} | made
@@ -203,19 +185,27 @@ def add_description(
         "torch": made["versions"].get("torch"),
         "fingerprint": made["fingerprint"],
     }
-    settings = made["settings"]
-    row.settings = {"model.name": description["name"]}
-    row.settings |= flat("model", description["arguments"])
-    row.settings |= flat("training", settings.get("training", {}))
-    choice = study["variants"].get(row.cells["variant"], {}).get("chosen")
-    if choice and choice["search"] in chosen and "training" in settings:
-        path = chosen[choice["search"]]
-        found = settings_at(read_json(path), choice["rank"], path)
-        row.settings |= {
-            key: value
-            for key, value in found.items()
-            if key.startswith("training.") and key not in settings["fixed"]
-        }
+    row.settings = settings_of(description, choice_of(row.record, place))
+
+
+def choice_of(record: Mapping[str, Any], place: Place) -> Path | None:
+    """The chosen.json that a record's run began from, if it did and it is there."""
+    path = place.path(record["chosen"]) if record.get("chosen") else None
+    return path if path and path.is_file() else None
+
+
+def settings_of(description: Mapping[str, Any], chosen: Path | None) -> dict[str, Any]:
+    """What a run was trained with: dotted keys of `model` and `training`.
+
+    description: model.json, whose network is as built but whose recipe is as declared;
+    chosen: what a search chose for the run (see `choice_of`).
+    """
+    used = as_used(description["provenance"]["settings"], chosen)
+    return {
+        "model.name": description["name"],
+        **flat("model", description["arguments"]),
+        **flat("training", used.get("training", {})),
+    }
 
 
 def add_history(row: Row, history: Path, description: Path) -> None:

@@ -62,12 +62,16 @@ class Results:
         """One record per (entry, seed, stage), in the plan's order."""
         return self.summary["runs"]
 
+    @property
+    def place(self) -> Place:
+        """Where the results are now."""
+        return Place(self.index.parent, self.summary["results"])
+
     def path(self, planned: str | None) -> Path | None:
         """A file of the plan where it is now, or None where the run has none."""
         if not planned:
             return None
-        place = Place(self.index.parent, self.summary["results"])
-        found = place.path(planned)
+        found = self.place.path(planned)
         return found if found.is_file() and found.stat().st_size else None
 
     @cached_property

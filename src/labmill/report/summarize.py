@@ -57,7 +57,7 @@ def summary(
 ) -> Summary:
     """Everything that follows from the files; `scores` replaces reading metrics.json."""
     study = as_declared(job["settings"]["study"])
-    rows = read_rows(index, place, study, scores)
+    rows = read_rows(index, place, scores)
     searches = {
         record["stage"]: record["files"]["chosen"]
         for record in index

@@ -1,5 +1,6 @@
 """Lay what a search chose over a run that begins from it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +18,36 @@ def resolve(run: Run, chosen: Path | None, rank: int = 1) -> Run:
     """
     if chosen is None:
         return run
-    record = read_json(chosen)
-    settings = {
-        key: value
-        for key, value in settings_at(record, rank, chosen).items()
-        if key not in run.fixed
-    }
-    model, training = run.model.model_dump(), run.training.model_dump()
-    for key, value in settings.items():
-        table, _, name = key.partition(".")
-        if table == "model":
-            inside = model if name == "name" else model["arguments"]
-            inside[name] = value
-        else:
-            training = merged(training, nested(name, value))
-    update = {"model": model, "training": training}
-    return Run.model_validate({**run.model_dump(), **update}, strict=False)
+    settings = run.model_dump() | {"rank": rank}
+    used = as_used(settings, chosen) | {"rank": run.rank}
+    return Run.model_validate(used, strict=False)
+
+
+def as_used(settings: Mapping[str, Any], chosen: Path | None) -> dict[str, Any]:
+    """A job's settings as declared, with what a search chose laid over them.
+
+    settings: a run's, or those of a prune step or control, which hold a `run` and the
+    recipe `finetune`; chosen: as for `resolve`, the rank being the run's own.
+    """
+    used = dict(settings)
+    if chosen is None:
+        return used
+    run = settings.get("run", settings)
+    found = settings_at(read_json(chosen), run["rank"] or 1, chosen)
+    for key, value in found.items():
+        if key not in run["fixed"]:
+            table, _, name = key.partition(".")
+            if table == "training":
+                over, parts = nested(name, value), ("training", "finetune")
+            else:
+                over = (
+                    {"name": value} if name == "name" else {"arguments": {name: value}}
+                )
+                parts = ("model",)
+            used |= {part: merged(used[part], over) for part in parts if part in used}
+    if "run" in used:
+        used["run"] = as_used(used["run"], chosen)
+    return used
 
 
 def resolved_run(settings: dict[str, Any], chosen: Path | str | None) -> Run:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from labmill.report.read import flat
+from labmill.report.read import choice_of, settings_of
 from labmill.report.results import Results
 from labmill.report.tables import Table
 from labmill.report.text import setting
@@ -24,21 +24,18 @@ Recipes = dict[str, dict[str, Any]]
 
 
 def recipes(results: Results) -> Recipes:
-    """Variant → dotted setting → value, as its first run recorded them.
+    """Variant → dotted setting → value, as its first run was trained.
 
     Without settings that have no effect beside the others.
     """
     found = {}
     for variant, label in results.variants.items():
         for record in results.stages(variant):
-            description = results.open(record, "description")
-            if description:
-                recipe = description["provenance"]["settings"].get("training", {})
-                settings = {
-                    "model": description["name"],
-                    **flat("", description["arguments"]),
-                    **flat("", recipe),
-                }
+            if description := results.open(record, "description"):
+                choice = choice_of(record, results.place)
+                trained = settings_of(description, choice)
+                settings = {"model": trained.pop("model.name")}
+                settings |= {key.split(".", 1)[1]: v for key, v in trained.items()}
                 found[label] = {
                     key: value
                     for key, value in settings.items()
