@@ -37,7 +37,7 @@ TEMPLATES = {
     for name, value in vars(module).items()
     if isinstance(value, Plain | Judged)
 }
-KEYS = "id section statement inputs test family n estimate interval p p_holm verdict"
+KEYS = "id section kind about statement inputs test family n estimate interval p p_adjusted verdict"
 
 
 def claims_of(root: Path, **options: Any) -> dict[str, dict[str, Any]]:
@@ -142,7 +142,7 @@ def test_every_ranking_statement_has_a_test_and_a_verdict(three, one, troubled):
             assert claim["section"] in SECTIONS
             if RANKING.search(claim["statement"]):
                 assert claim["verdict"] in ("higher", "lower"), claim
-                assert claim["p_holm"] <= 0.05 and claim["test"] and claim["n"]
+                assert claim["p_adjusted"] <= 0.05 and claim["test"] and claim["n"]
             if claim["verdict"] is None:
                 assert claim["test"] is None
 
@@ -154,7 +154,7 @@ def test_best_is_shown_where_it_is_true(three):
     best = three["best"]
     assert best["verdict"] == "higher"
     assert "CNN" in best["statement"]
-    assert best["p_holm"] >= best["p"]
+    assert best["p_adjusted"] >= best["p"]
 
 
 def test_factor_alone_and_by_level(three):
@@ -173,9 +173,9 @@ def test_factor_alone_and_by_level(three):
 def test_holm_goes_over_the_family(three):
     family = [c for c in three.values() if c["family"] == "question positions"]
     p = sorted(claim["p"] for claim in family)
-    assert min(claim["p_holm"] for claim in family) == pytest.approx(3 * p[0])
+    assert min(claim["p_adjusted"] for claim in family) == pytest.approx(3 * p[0])
     for claim in family:
-        assert claim["p_holm"] >= claim["p"]
+        assert claim["p_adjusted"] >= claim["p"]
 
 
 def test_equal_variants_are_not_told_apart(troubled):
@@ -194,9 +194,9 @@ def test_what_the_correction_changed_is_told(tmp_path: Path):
     """The interval and the least difference are of one comparison, the verdict of many."""
     made = claims_of(tmp_path, true={name: 0.9 for name in TRUE}).values()
     pairs = [c for c in made if c["id"].startswith("pair:")]
-    assert any(c["p"] != c["p_holm"] for c in pairs)
+    assert any(c["p"] != c["p_adjusted"] for c in pairs)
     for claim in pairs:
-        corrected = claim["p"] != claim["p_holm"]
+        corrected = claim["p"] != claim["p_adjusted"]
         said = claim["statement"].replace(words.SPACE, " ")
         assert (
             f"{words.p_value(claim['p'])} before it)".replace(words.SPACE, " ") in said

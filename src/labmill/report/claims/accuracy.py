@@ -149,7 +149,7 @@ def best_claim(
     """Whether the first stays first: its difference from every other must be shown."""
     leader = order[0]
     rows = evidence.usable(leader, ACCURACY).values()
-    weakest = max(leading, key=lambda o: (o.test.p_holm or 0.0, -o.test.estimate))
+    weakest = max(leading, key=lambda o: (o.test.p_adjusted or 0.0, -o.test.estimate))
     word = worst(leading)
     test = Test(**vars(weakest.test) | {"verdict": word})
     digits = words.decimals(evidence.images(leader), len(rows))
@@ -169,7 +169,7 @@ def best_claim(
         next=weakest.contrast.second,
         difference=words.points(weakest.test.estimate, digits),
         interval=words.interval(weakest.test.low, weakest.test.high, "%", digits),
-        p=words.p_value(weakest.test.p_holm or 0.0),
+        p=words.p_value(weakest.test.p_adjusted or 0.0),
         pairs=pairs,
         open=words.listed(
             o.contrast.second for o in leading if o.test.verdict is not Verdict.HIGHER
@@ -202,7 +202,7 @@ def difference_claim(
     )
     digits = words.decimals(images, test.n)
     least = minimum_detectable_effect(outcome.comparison.sd or 0.0, test.n)
-    several = test.p is not None and test.p != test.p_holm
+    several = test.p is not None and test.p != test.p_adjusted
     return judged(
         DIFFERENCE,
         test,
@@ -216,7 +216,7 @@ def difference_claim(
         signed=words.signed(test.estimate, metric.unit, digits),
         interval=words.interval(test.low, test.high, metric.unit, digits),
         seeds=words.number_of(test.n, "seed"),
-        p=words.p_value(1.0 if test.p_holm is None else test.p_holm),
+        p=words.p_value(1.0 if test.p_adjusted is None else test.p_adjusted),
         flip=words.p_value(outcome.comparison.sign_flip_p),
         detectable=words.amount(least or 0.0, metric.unit, digits),
         before=f", {words.p_value(test.p)} before it" if several else "",

@@ -8,7 +8,7 @@ import numpy as np
 from labmill.evaluation.statistics import Verdict
 from labmill.report.claims import words
 from labmill.report.claims.evidence import Evidence
-from labmill.report.claims.template import Judged, Plain, Test, judged, plain
+from labmill.report.claims.template import Judged, Kind, Plain, Test, judged, plain
 from labmill.report.read import Row
 
 HOW = (
@@ -87,7 +87,7 @@ def speed_claim(evidence: Evidence, few: Row, many: Row, batch: int) -> dict[str
         low=estimate - margin,
         high=estimate + margin,
         p=None,
-        p_holm=None,
+        p_adjusted=None,
         verdict=word,
     )
     return judged(
@@ -96,6 +96,7 @@ def speed_claim(evidence: Evidence, few: Row, many: Row, batch: int) -> dict[str
         f"speed:{batch}",
         "cost",
         [row.input(name) for row in (few, many) for name in columns],
+        kind=Kind.SPEED,
         few=evidence.label(few.cells["variant"]),
         many=evidence.label(many.cells["variant"]),
         share=words.percent(few_macs / many_macs, 0),
@@ -136,6 +137,8 @@ def decoding_claims(evidence: Evidence) -> list[dict[str, Any]]:
                 f"decoding:{variant}",
                 "ranking",
                 [row.input(name) for row in rows for name in names],
+                kind=Kind.DECODING,
+                about=variant,
                 n=len(rows),
                 estimate=exact,
                 label=evidence.label(variant),

@@ -145,7 +145,9 @@ def class_claims(evidence: Evidence, whole: Contrast) -> Claims:
             claims.append(class_claim(whole, column, test, how, len(columns)))
     if claims or not tests:
         return claims
-    nearest = min(tests, key=lambda test: 1.0 if test.p_holm is None else test.p_holm)
+    nearest = min(
+        tests, key=lambda test: 1.0 if test.p_adjusted is None else test.p_adjusted
+    )
     return [class_claim(whole, None, nearest, how, len(columns), columns)]
 
 
@@ -172,7 +174,7 @@ def class_claim(
         difference=words.points(test.estimate, 0),
         classes=classes,
         how=how,
-        p=words.p_value(1.0 if test.p_holm is None else test.p_holm),
+        p=words.p_value(1.0 if test.p_adjusted is None else test.p_adjusted),
     )
 
 
@@ -195,8 +197,8 @@ def class_image_tests(
             low=one.low,
             high=one.high,
             p=one.p,
-            p_holm=p_holm,
-            verdict=verdict(p_holm, estimate=one.estimate, n_seeds=None),
+            p_adjusted=p_adjusted,
+            verdict=verdict(p_adjusted, estimate=one.estimate, n_seeds=None),
         )
-        for one, p_holm in zip(compared[:classes], adjusted[:classes], strict=True)
+        for one, p_adjusted in zip(compared[:classes], adjusted[:classes], strict=True)
     ]

@@ -8,7 +8,7 @@ from labmill.evaluation.statistics import SeedComparison, paired_seeds
 from labmill.report.claims import words
 from labmill.report.claims.accuracy import ACCURACY
 from labmill.report.claims.evidence import LEAST_SEEDS, Contrast, Evidence, contrast
-from labmill.report.claims.template import Plain, plain
+from labmill.report.claims.template import Kind, Plain, plain
 from labmill.report.read import Row
 from labmill.runtime import read_json
 
@@ -243,6 +243,8 @@ def verdict_claim(
             f"edits:{variant}:verdict",
             "edits",
             [place for one in tried for place in one.inputs()],
+            kind=Kind.EDIT,
+            about=variant,
             n=len(tried),
             label=evidence.label(variant),
             tolerance=words.points(tolerance, 1),
@@ -251,7 +253,15 @@ def verdict_claim(
     least = min(
         accepted, key=lambda t: (t.row["changes"], -t.row["measured"]["saving"])
     )
-    return told(VERDICT, evidence, variant, least, id=f"edits:{variant}:verdict")
+    return told(
+        VERDICT,
+        evidence,
+        variant,
+        least,
+        id=f"edits:{variant}:verdict",
+        kind=Kind.EDIT,
+        about=variant,
+    )
 
 
 def told(

@@ -160,11 +160,13 @@ def compare_seeds(
                 low=c.low,
                 high=c.high,
                 p=p,
-                p_holm=p_holm,
-                verdict=verdict(p_holm, estimate=c.estimate, n_seeds=c.n),
+                p_adjusted=p_adjusted,
+                verdict=verdict(p_adjusted, estimate=c.estimate, n_seeds=c.n),
             ),
         )
-        for (one, column, c), p, p_holm in zip(known, p_values, adjusted, strict=True)
+        for (one, column, c), p, p_adjusted in zip(
+            known, p_values, adjusted, strict=True
+        )
     ]
 
 

@@ -39,7 +39,7 @@ def image_claims(
                 made.append((one, seed, first, second, paired_images(*right)))
     adjusted = holm([compared.p for *_, compared in made])
     claims = []
-    for (one, seed, *rows, compared), p_holm in zip(made, adjusted, strict=True):
+    for (one, seed, *rows, compared), p_adjusted in zip(made, adjusted, strict=True):
         ends = ":".join(row.cells["variant"] for row in rows)
         labels = [stage_label(row) for row in rows]
         test = Test(
@@ -50,8 +50,8 @@ def image_claims(
             low=compared.low,
             high=compared.high,
             p=compared.p,
-            p_holm=p_holm,
-            verdict=verdict(p_holm, estimate=compared.estimate, n_seeds=None),
+            p_adjusted=p_adjusted,
+            verdict=verdict(p_adjusted, estimate=compared.estimate, n_seeds=None),
         )
         claims.append(
             judged(
@@ -72,7 +72,7 @@ def image_claims(
                 ),
                 only_first=compared.only_first,
                 only_second=compared.only_second,
-                p=words.p_value(p_holm if p_holm is not None else compared.p),
+                p=words.p_value(p_adjusted if p_adjusted is not None else compared.p),
             )
         )
     return claims

@@ -8,7 +8,7 @@ import numpy as np
 from labmill.evaluation.statistics import holm, paired_seeds, verdict
 from labmill.report.claims import words
 from labmill.report.claims.evidence import LEAST_SEEDS, Evidence
-from labmill.report.claims.template import Judged, Plain, Test, judged, plain
+from labmill.report.claims.template import Judged, Kind, Plain, Test, judged, plain
 from labmill.runtime import read_json
 
 PUBLISHED = Judged(
@@ -90,7 +90,7 @@ def against_published(
     ]
     p_values = [c.p if c.n >= LEAST_SEEDS else None for c in compared]
     claims = []
-    for one, c, p, p_holm in zip(
+    for one, c, p, p_adjusted in zip(
         tested, compared, p_values, holm(p_values), strict=True
     ):
         variant, column, value, rows, note = one
@@ -102,8 +102,8 @@ def against_published(
             low=c.low,
             high=c.high,
             p=p,
-            p_holm=p_holm,
-            verdict=verdict(p_holm, estimate=c.estimate, n_seeds=c.n),
+            p_adjusted=p_adjusted,
+            verdict=verdict(p_adjusted, estimate=c.estimate, n_seeds=c.n),
         )
         digits = words.decimals(evidence.images(variant), c.n)
         claims.append(
@@ -119,7 +119,7 @@ def against_published(
                 difference=words.points(c.estimate, digits),
                 signed=words.signed(c.estimate, "%", digits),
                 interval=words.interval(c.low, c.high, "%", digits),
-                p=words.p_value(1.0 if p_holm is None else p_holm),
+                p=words.p_value(1.0 if p_adjusted is None else p_adjusted),
             )
         )
     return claims
@@ -240,6 +240,8 @@ def search_claim(stage: str, planned: str, record: Mapping[str, Any]) -> dict[st
         f"search:{stage}",
         "search",
         [{"file": planned, "field": "ranking"}],
+        kind=Kind.SEARCH,
+        about=stage,
         n=len(ranking),
         estimate=chosen["validation_accuracy"],
         search=words.named(stage),
@@ -269,6 +271,8 @@ def failure_claims(evidence: Evidence) -> list[dict[str, Any]]:
         if row.usable:
             continue
         values = {
+            "kind": Kind.END,
+            "about": cells["variant"],
             "label": words.named(cells["label"]),
             "seed": cells["seed"],
             "stage": "" if stage == "dense" else f", {words.named(stage)}",
@@ -284,5 +288,13 @@ def failure_claims(evidence: Evidence) -> list[dict[str, Any]]:
     if claims:
         return claims
     return [
-        plain(ALL_WELL, "all_well", "failures", [], n=len(runs), runs=f"{len(runs):,}")
+        plain(
+            ALL_WELL,
+            "all_well",
+            "failures",
+            [],
+            kind=Kind.END,
+            n=len(runs),
+            runs=f"{len(runs):,}",
+        )
     ]

@@ -10,7 +10,7 @@ from labmill.report.claims import words
 from labmill.report.claims.accuracy import ACCURACY, difference_claim
 from labmill.report.claims.evidence import Contrast, Evidence, compare_seeds
 from labmill.report.claims.images import image_claims
-from labmill.report.claims.template import Plain, plain
+from labmill.report.claims.template import Kind, Plain, plain
 from labmill.report.read import Row, made_by_all
 from labmill.runtime import read_json
 
@@ -155,6 +155,8 @@ def reach_claims(
             f"prune:{loop}:{variant}:reach",
             "pruning",
             [row.input("finetuned") for rows in steps.values() for row in rows],
+            kind=Kind.LOOP,
+            about=f"{loop}:{variant}",
             n=seeds,
             estimate=float(within[-1]) if within else 0.0,
             **values,

@@ -8,6 +8,7 @@ A `Plain` sentence reports numbers side by side, and cannot be built from rankin
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from labmill.evaluation.statistics import Verdict
@@ -19,6 +20,24 @@ RANKING = re.compile(
     r"|gains? (?:over|on)|strong(?:er|est)|weak(?:er|est))\b",
     re.IGNORECASE,
 )
+
+
+class Kind(StrEnum):
+    """What a claim is to its study, in the order of the Summary.
+
+    All but DETAIL are answers; of which question, loop, search or variant, the claim's
+    `about` says.
+    """
+
+    BEST = "best"
+    QUESTION = "question"
+    LOOP = "loop"
+    SEARCH = "search"
+    EDIT = "edit"
+    SPEED = "speed"
+    DECODING = "decoding"
+    END = "end"
+    DETAIL = "detail"
 
 
 def refuse_ranking(text: str) -> None:
@@ -67,8 +86,8 @@ class Judged:
 class Test:
     """What stands behind a verdict.
 
-    name: the test in words; n: how many seeds or images; family: what Holm's correction
-    went over; estimate, low, high: in the metric's unit, first minus second.
+    name: the test in words; n: how many seeds or images; family: what the correction went
+    over; p, p_adjusted: before and after it; estimate, low, high: in the metric's unit, first minus second.
     """
 
     name: str
@@ -78,7 +97,7 @@ class Test:
     low: float | None
     high: float | None
     p: float | None
-    p_holm: float | None
+    p_adjusted: float | None
     verdict: Verdict
 
 
@@ -91,6 +110,8 @@ def plain(
     section: str,
     inputs: Inputs,
     *,
+    kind: Kind = Kind.DETAIL,
+    about: str | None = None,
     n: int | None = None,
     estimate: float | None = None,
     **values: Any,
@@ -99,6 +120,8 @@ def plain(
     return {
         "id": id,
         "section": section,
+        "kind": str(kind),
+        "about": about,
         "statement": template.text.format(**values),
         "inputs": distinct(inputs),
         "test": None,
@@ -107,7 +130,7 @@ def plain(
         "estimate": estimate,
         "interval": None,
         "p": None,
-        "p_holm": None,
+        "p_adjusted": None,
         "verdict": None,
     }
 
@@ -118,6 +141,9 @@ def judged(
     id: str,
     section: str,
     inputs: Inputs,
+    *,
+    kind: Kind = Kind.DETAIL,
+    about: str | None = None,
     **values: Any,
 ) -> dict[str, Any]:
     """A claim that a test stands behind; its verdict chooses the sentence."""
@@ -125,6 +151,8 @@ def judged(
     return {
         "id": id,
         "section": section,
+        "kind": str(kind),
+        "about": about,
         "statement": template.text(test.verdict).format(**values),
         "inputs": distinct(inputs),
         "test": test.name,
@@ -133,7 +161,7 @@ def judged(
         "estimate": test.estimate,
         "interval": [test.low, test.high] if known else None,
         "p": test.p,
-        "p_holm": test.p_holm,
+        "p_adjusted": test.p_adjusted,
         "verdict": str(test.verdict),
     }
 

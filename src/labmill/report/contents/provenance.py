@@ -97,7 +97,7 @@ def evidence(results: Results) -> Table | None:
             f"{claim['n']} {counted(claim['test'])}",
             estimate(claim),
             probability(claim["p"]),
-            probability(claim["p_holm"]),
+            probability(claim["p_adjusted"]),
             claim["verdict"],
         ]
         for claim in results.numbered
