@@ -268,3 +268,6 @@ def check_references(study: Study, source: Source) -> None:
             fail(source, f"no figure {name!r}; {known}", ("figures", index))
     for name in study.published.variants if study.published else {}:
         exists(name, "variants", ("published", "variants", name))
+    for edited, before in study.published.edits.items() if study.published else ():
+        for name in (edited, before):
+            exists(name, "variants", ("published", "edits", edited))

@@ -99,6 +99,7 @@ def propose_job(plan: "Plan", variant: str) -> Job:
             "normalisation"
         ],
         "declared": declared,
+        "repeats": plan.study.measure.repeats,
     }
     measured = plan.measure_job(variant, entry.seeds[0], "dense")
     return Job(

@@ -493,6 +493,11 @@ class Published(Section):
     notes: dict[Name, str] = Field(
         default_factory=dict, description="What differs, by variant or pretext."
     )
+    edits: dict[Name, Name] = Field(
+        default_factory=dict,
+        description="Edited variant → the one before the edit: what the edit changed "
+        "there, beside what it changed here.",
+    )
 
 
 class Report(Section):

@@ -179,6 +179,7 @@ def test_correlation_is_told_for_both_predictions():
     assert found["n"] == 3
     assert found["predicted"] == pytest.approx(1)
     assert found["operations"] == pytest.approx(-1)
+    assert found["predicted_error"] == pytest.approx((0.1 + 0.2 + 0.4) / 3)
     assert correlation(rows[:2])["predicted"] is None
 
 

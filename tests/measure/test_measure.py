@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from labmill.measure import latency as module
-from labmill.measure.latency import latency, now
+from labmill.measure.latency import latency, now, spread
 
 
 class Watched(nn.Module):
@@ -37,6 +37,21 @@ def test_latency_says_what_it_measured_and_how():
     assert 0 < found["q1_ms"] <= found["median_ms"] <= found["q3_ms"]
     assert len(model.calls) == 12 + 3
     assert set(model.calls) == {(False, False)}
+
+
+def test_what_others_do_does_not_make_a_network_slow(monkeypatch):
+    class Waiting(Watched):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            time.sleep(0.02)
+            return x
+
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    assert latency(Waiting(), torch.zeros(1, 1), 3)["median_ms"] < 10
+
+
+def test_a_spread_is_the_median_with_its_quartiles():
+    found = spread([0.004, 0.001, 0.003, 0.002, 0.005], "ms")
+    assert found == {"median_ms": 3.0, "q1_ms": 2.0, "q3_ms": 4.0, "n": 5}
 
 
 def test_a_slow_network_is_called_less_often_but_five_times(monkeypatch):

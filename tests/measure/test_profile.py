@@ -3,22 +3,25 @@
 import copy
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from labmill import registry
+from labmill.measure import profile as module
 from labmill.measure.profile import profile
 from labmill.measure.profile_events import BETWEEN
-from labmill.measure.profile_steps import PHASES
-from labmill.measure.trace import problems, read_trace
+from labmill.measure.trace import PHASES, memory_timeline, problems, read_trace
 from labmill.study import Training
 from labmill.training.tasks import TASKS
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
 from runs import images_of
 
+TRACE = '{"traceEvents": [{"ph": "E", "ts": 3, "pid": 1, "tid": 1}]}'
 MODELS = {
     "cnn": {"layers": ["conv 16 bn", "pool", "conv 32", "flatten", "linear 32"]},
     "resnet": {"widths": (8, 8, 16, 16), "blocks": (1, 1, 1, 1)},
@@ -138,6 +141,11 @@ def test_memory_of_a_step_rises_and_falls_back(profiled):
     assert abs(sizes[-1]) < 0.5 * max(sizes)
     weights = sum(p.numel() * 4 for p in network(profiled[0]).parameters())
     assert memory["state_bytes"] >= 3 * weights  # Adam: weights and two moments
+    assert memory["gradient_bytes"] == weights
+    names, begins = zip(*memory["borders"], strict=True)
+    assert set(names) == set(PHASES)
+    assert list(begins) == sorted(begins)
+    assert begins[0] < 0.5 and begins[-1] < moments[-1]
 
 
 def test_the_trace_keeps_the_format_and_shows_phases_and_modules(profiled):
@@ -172,3 +180,35 @@ def test_a_flow_that_ends_must_have_begun():
     flow = {"ph": "f", "name": "a", "ts": 0, "id": 1, "pid": 1, "tid": 1}
     assert problems({"traceEvents": [flow]})
     assert not problems({"traceEvents": [flow | {"ph": "s"}, flow]})
+
+
+def test_an_event_without_a_name_does_no_harm():
+    step = {"ph": "X", "name": "step:0", "ts": 0, "dur": 9, "pid": 1, "tid": 1}
+    end = {"ph": "E", "ts": 3, "pid": 1, "tid": 1}
+    trace = {"traceEvents": [end, step]}
+    assert problems(trace) == []
+    assert memory_timeline(trace, "step:0") == [[0.0, 0.0], [0.009, 0]]
+
+
+class Slow:
+    """Profiled steps of a given length."""
+
+    def __init__(self, ms: float) -> None:
+        self.durations = np.array([ms])
+
+
+@pytest.mark.parametrize(
+    ("lengths", "kept"),
+    [((11.0, 1.0), 11.0), ((30.0, 12.0, 1.0), 12.0), ((30.0, 20.0, 40.0), 20.0)],
+)
+def test_disturbed_steps_are_profiled_again(tmp_path, monkeypatch, lengths, kept):
+    at = iter(lengths)
+    found = SimpleNamespace(
+        events=lambda: None,
+        export_chrome_trace=lambda path: Path(path).write_text(TRACE),
+    )
+    monkeypatch.setattr(module, "observed", lambda *_: found)
+    monkeypatch.setattr(module, "Seen", lambda *_, cuda: Slow(next(at)))
+    steps = SimpleNamespace(fitting=SimpleNamespace(device=torch.device("cpu")))
+    seen = module.profiled(steps, tmp_path / "trace.json.gz", 10.0)
+    assert seen.durations[0] == kept

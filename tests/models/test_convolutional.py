@@ -1,5 +1,8 @@
 """Convolutional models against their sources: torchvision, hand counts, definitions."""
 
+import sys
+from types import ModuleType, SimpleNamespace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -257,6 +260,21 @@ def test_vgg_takes_from_a_file_what_fits(tmp_path):
     assert ours.linear2.linear.weight.shape == (8, 32)
     with pytest.raises(LabmillError, match=r"nowhere\.pth"):
         vgg.build(num_classes=10, **small, weights=str(tmp_path / "nowhere.pth"))
+
+
+def test_vgg_takes_torchvisions_weights_where_it_is_installed(monkeypatch):
+    small = {"num_classes": 10, "image_size": 32, "classifier": [32, 16], "pooled": 1}
+    source = vgg.build(**small)
+    found = SimpleNamespace(get_state_dict=lambda **_: source.state_dict())
+    fake = SimpleNamespace(VGG16_Weights=SimpleNamespace(IMAGENET1K_V1=found))
+    monkeypatch.setitem(sys.modules, "torchvision", ModuleType("torchvision"))
+    monkeypatch.setitem(sys.modules, "torchvision.models", fake)
+    model = vgg.build(**small, weights="imagenet")
+    torch.testing.assert_close(model.state_dict(), source.state_dict())
+    # None there: the module cannot be imported.
+    monkeypatch.setitem(sys.modules, "torchvision.models", None)
+    with pytest.raises(LabmillError, match="imagenet, where torchvision is installed"):
+        vgg.build(**small, weights="imagenet")
 
 
 def test_resnet18_equals_torchvision_with_its_weights(torchvision_models):

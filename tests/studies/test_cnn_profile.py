@@ -10,7 +10,7 @@ from labmill.errors import LabmillError
 from labmill.loading import SCALES
 from labmill.measure.confirm import confirm
 from labmill.measure.measure import measure
-from labmill.measure.propose import propose
+from labmill.measure.propose import FEWEST, INSTANCES, propose
 from labmill.measure.trace import problems, read_trace
 from labmill.plan import Plan
 from labmill.runtime import provenance, read_json, write_json
@@ -139,6 +139,7 @@ def trained(plan: Plan, name: str, digits: dict, chosen: Path | None, folder: Pa
 
 def test_from_a_profile_to_a_confirmed_edit(tmp_path: Path, digits, monkeypatch):
     monkeypatch.setattr("labmill.measure.propose.TIMED_S", 0.05)
+    monkeypatch.setattr("labmill.measure.profile_steps.WARM_UP_S", 0.05)
     monkeypatch.setattr("labmill.measure.profile.TIMED_S", 0.2)
     monkeypatch.setattr("labmill.measure.profile.PROFILED_S", 0.1)
     plan = Plan(write(tmp_path))
@@ -175,6 +176,9 @@ def test_from_a_profile_to_a_confirmed_edit(tmp_path: Path, digits, monkeypatch)
     assert [row["variant"] for row in rows if row["variant"]] == ["shorter"]
     assert all(row["measured"] for row in rows[:2])
     assert table["correlation"]["n"] >= 3
+    noise = table["noise"]
+    assert noise["floor"] >= max(-noise["low"], noise["high"]) > 0
+    assert noise["n"] >= INSTANCES * FEWEST
 
     runs = []
     for run in edits.trials(plan, "cnn"):

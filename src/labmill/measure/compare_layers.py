@@ -1,13 +1,13 @@
 """Library layers against our own matrix products: the same network, timed fairly."""
 
-import time
+from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from labmill.measure.latency import spread, timed
 from labmill.models.matmul import FORMULATIONS, rewritten
 
 
@@ -39,7 +39,7 @@ def compare_layers(
     for turn in range(repeats + 1):
         for name, network in networks.items():
             for kind, work in (("inference", infer), ("training", learn)):
-                seconds = timed(work, network, batches)
+                seconds = timed(partial(work, network, batches), images.device)
                 if turn:
                     times[kind][name].append(seconds)
     return {
@@ -48,7 +48,7 @@ def compare_layers(
         "threads": torch.get_num_threads(),
         "device": str(images.device),
         **{
-            kind: {name: spread(values) for name, values in found.items()}
+            kind: {name: spread(values, "s") for name, values in found.items()}
             for kind, found in times.items()
         },
         "largest_difference": {
@@ -74,26 +74,3 @@ def learn(network: nn.Module, batches: list[tuple[Tensor, Tensor]]) -> None:
         gradients = torch.autograd.grad(loss, parameters)
         with torch.no_grad():
             torch._foreach_add_(parameters, gradients, alpha=-1e-6)
-
-
-def timed(work: Any, network: nn.Module, batches: list[tuple[Tensor, Tensor]]) -> float:
-    """Seconds of one pass, waited for."""
-    cuda = batches[0][0].is_cuda
-    if cuda:
-        torch.cuda.synchronize()
-    began = time.perf_counter()
-    work(network, batches)
-    if cuda:
-        torch.cuda.synchronize()
-    return time.perf_counter() - began
-
-
-def spread(seconds: list[float]) -> dict[str, float]:
-    """Median and quartiles."""
-    q1, median, q3 = np.quantile(seconds, [0.25, 0.5, 0.75])
-    return {
-        "median_s": float(median),
-        "q1_s": float(q1),
-        "q3_s": float(q3),
-        "n": len(seconds),
-    }

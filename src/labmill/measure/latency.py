@@ -1,6 +1,7 @@
-"""How long one forward pass takes, timed fairly."""
+"""How long something takes, timed fairly."""
 
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 WARM_UP_S = 0.2
 # A slow network is called less often than asked: within that time, but five times.
 LONGEST_S, FEWEST = 20.0, 5
+UNITS = {"s": 1.0, "ms": 1e3}
 
 
 def own_time(device: torch.device) -> bool:
@@ -30,11 +32,25 @@ def now(device: torch.device) -> float:
     return time.perf_counter()
 
 
+def timed(work: Callable[[], object], device: torch.device) -> float:
+    """Seconds of one call, by `now`: all that it starts on the device is waited for."""
+    began = now(device)
+    work()
+    return now(device) - began
+
+
+def spread(seconds: Sequence[float], unit: str) -> dict[str, Any]:
+    """Median and quartiles in `s` or `ms`: `median_ms, q1_ms, q3_ms`, and how many, `n`."""
+    values = np.quantile(seconds, [0.5, 0.25, 0.75]) * UNITS[unit]
+    names = (f"{name}_{unit}" for name in ("median", "q1", "q3"))
+    return dict(zip(names, values.tolist(), strict=True)) | {"n": len(seconds)}
+
+
 def latency(model: nn.Module, images: Tensor, repeats: int) -> dict[str, Any]:
     """Time at most `repeats` forward passes over `images`, float32 (B, C, H, W).
 
     Evaluation mode, no gradients, after a warm-up of at least three calls and 0.2 s, so
-    that caches, clocks and kernel choice have settled; each call is waited for.
+    that caches, clocks and kernel choice have settled.
 
     Returns:
         `batch`, `median_ms`, `q1_ms`, `q3_ms` per call, `n` calls, `threads`, `device`.
@@ -42,11 +58,7 @@ def latency(model: nn.Module, images: Tensor, repeats: int) -> dict[str, Any]:
     device = images.device
 
     def call() -> float:
-        begin = time.perf_counter()
-        model(images)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        return time.perf_counter() - begin
+        return timed(lambda: model(images), device)
 
     model.eval()
     with torch.inference_mode():
@@ -59,13 +71,9 @@ def latency(model: nn.Module, images: Tensor, repeats: int) -> dict[str, Any]:
             len(seconds) < FEWEST or sum(seconds) < LONGEST_S
         ):
             seconds.append(call())
-    q1, median, q3 = np.quantile(seconds, [0.25, 0.5, 0.75]) * 1e3
     return {
         "batch": len(images),
-        "median_ms": float(median),
-        "q1_ms": float(q1),
-        "q3_ms": float(q3),
-        "n": len(seconds),
+        **spread(seconds, "ms"),
         "threads": torch.get_num_threads(),
         "device": str(device),
     }

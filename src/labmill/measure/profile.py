@@ -3,11 +3,12 @@
 import gzip
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.profiler import ProfilerActivity, record_function
@@ -17,8 +18,6 @@ from labmill.errors import LabmillError
 from labmill.measure.profile_events import (
     BETWEEN,
     LOSS,
-    MODULE,
-    STEP,
     Seen,
     medians,
     ranked,
@@ -26,11 +25,21 @@ from labmill.measure.profile_events import (
 )
 from labmill.measure.profile_steps import Steps
 from labmill.measure.roofline import costs, peak, placed
-from labmill.measure.trace import memory_timeline, problems, read_trace
-from labmill.runtime import atomic_write
+from labmill.measure.trace import (
+    MODULE,
+    STEP,
+    memory_timeline,
+    phase_borders,
+    problems,
+    read_trace,
+)
+from labmill.runtime import atomic_write, log
 
 TIMED_S, PROFILED_S = 2.0, 2.0
 LEAST, MOST = 3, 20
+# A profiled step takes longer than a timed one: the profiler notes every call. Where it
+# takes longer than that, other work was in its way, and it is profiled again.
+LONGER, ATTEMPTS = 1.25, 3
 
 
 def profile(trace: Path, **fitting: Any) -> dict[str, Any]:
@@ -42,13 +51,14 @@ def profile(trace: Path, **fitting: Any) -> dict[str, Any]:
 
     Returns:
         `step` (timed without the profiler), `phases` (ms by name), `modules`, `layers`,
-        `operators`, `kernels`, `memory`, `peak`;
-        times of modules are scaled so that they add to the phases of unprofiled steps.
+        `operators`, `kernels`, `memory`, `peak`, and `profiled_ms`, the median step with
+        the profiler on; times of modules are scaled so that they add to the phases of
+        unprofiled steps.
     """
     steps = Steps(**fitting)
     step, phases = steps.timed(TIMED_S)
     model, device = steps.fitting.model, steps.fitting.device
-    seen, timeline = profiled(steps, trace, step["median_ms"])
+    seen = profiled(steps, trace, step["median_ms"])
     forward, backward = medians(seen.forward), medians(seen.backward)
     loss = {
         "forward_ms": forward.pop(LOSS, 0.0),
@@ -81,17 +91,41 @@ def profile(trace: Path, **fitting: Any) -> dict[str, Any]:
         "kernels": ranked(seen.kernels, seen.kernel_calls, **whole)
         if seen.cuda
         else [],
-        "memory": memory(steps, timeline),
+        "memory": memory(steps, read_trace(trace), typical(seen)),
         "peak": best,
         "profiled_steps": len(seen.bounds),
+        "profiled_ms": float(np.median(seen.durations)),
         "trace": trace.name,
     }
 
 
-def profiled(
-    steps: Steps, trace: Path, step_ms: float
-) -> tuple[Seen, list[list[float]]]:
-    """The profiler's view of some steps, its trace written, and one step's memory."""
+def profiled(steps: Steps, trace: Path, step_ms: float) -> Seen:
+    """The profiler's view of some steps, and its trace written.
+
+    Of at most three attempts the first whose steps take about as long as the timed ones,
+    else the quickest.
+    """
+    quickest = float("inf")
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(ATTEMPTS):
+            found = observed(steps, step_ms)
+            seen = Seen(found.events(), cuda=steps.fitting.device.type == "cuda")
+            took = float(np.median(seen.durations))
+            log.info("profiled step: %.2f ms, timed: %.2f ms", took, step_ms)
+            if took < quickest:
+                quickest, kept = took, seen
+                plain = Path(folder) / "trace.json"
+                found.export_chrome_trace(str(plain))
+            if took <= LONGER * step_ms:
+                break
+        write_trace(plain, trace)
+    if wrong := problems(read_trace(trace)):
+        raise LabmillError(f"{trace}: not a trace that Perfetto reads: {wrong[0]}")
+    return kept
+
+
+def observed(steps: Steps, step_ms: float) -> profiler:
+    """The profiler, after about two seconds of steps."""
     cuda = steps.fitting.device.type == "cuda"
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
     wanted = round(PROFILED_S * 1e3 / max(step_ms, 1e-3))
@@ -103,26 +137,23 @@ def profiled(
             for i in range(number):
                 with record_function(f"{STEP}{i}"):
                     steps.one(feed)
-    write_trace(found, trace)
-    content = read_trace(trace)
-    if wrong := problems(content):
-        raise LabmillError(f"{trace}: not a trace that Perfetto reads: {wrong[0]}")
-    return Seen(found.events(), cuda=cuda), memory_timeline(
-        content, f"{STEP}{number - 1}"
-    )
+    return found
 
 
-def write_trace(found: profiler, trace: Path) -> None:
+def write_trace(plain: Path, trace: Path) -> None:
     """The profiler's trace as a gzip file, whole or not at all."""
-    with tempfile.TemporaryDirectory() as folder:
-        plain = Path(folder) / "trace.json"
-        found.export_chrome_trace(str(plain))
-        with (
-            plain.open("rb") as source,
-            atomic_write(trace, "wb") as file,
-            gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed,
-        ):
-            shutil.copyfileobj(source, packed)
+    with (
+        plain.open("rb") as source,
+        atomic_write(trace, "wb") as file,
+        gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed,
+    ):
+        shutil.copyfileobj(source, packed)
+
+
+def typical(seen: Seen) -> str:
+    """The name of the step of median duration."""
+    order = seen.durations.argsort()
+    return f"{STEP}{order[len(order) // 2]}"
 
 
 @contextmanager
@@ -182,14 +213,20 @@ def layers(
     ]
 
 
-def memory(steps: Steps, timeline: list[list[float]]) -> dict[str, Any]:
-    """Bytes that a step holds beside weights, optimizer state and resident images."""
+def memory(steps: Steps, trace: Mapping[str, Any], step: str) -> dict[str, Any]:
+    """Bytes that a step holds beside weights, optimizer state and resident images.
+
+    `gradient_bytes`: of all gradients, which are let go at the end of a step.
+    """
+    timeline = memory_timeline(trace, step)
+    weights = (p for p in steps.fitting.model.parameters() if p.requires_grad)
     held = sum(t.numel() * t.element_size() for t in steps.learner.tensors().values())
     images = steps.batches.source.images
-    above = max(size for _, size in timeline)
     return {
         "state_bytes": held,
         "image_bytes": images.numel() if images is not None else 0,
-        "step_peak_bytes": above,
+        "gradient_bytes": sum(p.numel() * p.element_size() for p in weights),
+        "step_peak_bytes": max(size for _, size in timeline),
         "timeline": timeline,
+        "borders": phase_borders(trace, step),
     }

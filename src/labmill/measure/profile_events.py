@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from torch.autograd.profiler_util import FunctionEvent
 
-MODULE, PHASE, STEP = "module:", "phase:", "step:"
+from labmill.measure.trace import MODULE, PHASE, STEP
+
 LOSS = "(loss)"
 BETWEEN = {False: "(Python, between operators)", True: "(GPU idle)"}
 EVALUATE = "autograd::engine::evaluate_function: "
@@ -99,6 +100,11 @@ class Seen:
     def _add(self, where: Times, name: str, step: int, value: float) -> None:
         row = where.setdefault(name, np.zeros(len(self.bounds)))
         row[step] += value
+
+    @property
+    def durations(self) -> np.ndarray:
+        """Milliseconds of each step, by wall time."""
+        return np.array([end - start for start, end in self.bounds]) / 1e3
 
 
 def on_device(event: FunctionEvent) -> bool:

@@ -12,14 +12,13 @@ from torch import Tensor
 from torch.profiler import record_function
 
 from labmill.measure.latency import now, own_time
+from labmill.measure.trace import PHASE, PHASES
 from labmill.training.loop import Fitting
 from labmill.training.network import training_mode
 from labmill.training.schedule import learning_rate
 from labmill.training.state import Stop, Store
 from labmill.training.step import Learner
 
-# Bookkeeping: counting right answers and letting go of the gradients.
-PHASES = ("data", "forward", "loss", "backward", "optimizer", "bookkeeping")
 WARM_UP_S = 0.3
 
 
@@ -45,7 +44,7 @@ class Clock:
             self.range.__exit__(None, None, None)
             self.range = None
         if self.annotate and phase is not None:
-            self.range = record_function(f"phase:{phase}")
+            self.range = record_function(f"{PHASE}{phase}")
             self.range.__enter__()
         self.phase, self.since = phase, moment
 

@@ -1,6 +1,7 @@
 """Rule propose: edits of one variant, ranked by what its profile says they will save."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from math import comb
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from labmill.data.augment import normaliser
 from labmill.errors import LabmillError
 from labmill.measure.edits import catalogue, changes
 from labmill.measure.edits_predict import Predictor
-from labmill.measure.latency import now
+from labmill.measure.latency import timed
 from labmill.measure.measure import training_parts
 from labmill.measure.profile_steps import Steps
 from labmill.runtime import log, read_json, write_json
@@ -25,8 +26,9 @@ from labmill.training.train import Parts, channels_last
 SHAPE = ("name", "num_classes", "image_size", "in_channels")
 # Timed beside the trials, so that the predictions are tested on more than the best.
 OTHERS = 8
-# Pairs of steps per edit: as many as fit into the time, within these bounds.
-TIMED_S, FEWEST, MOST = 4.0, 8, 60
+# Each edit is timed in several instances of the networks, since where in memory one lies
+# makes a difference too; pairs of steps of each: as many as fit into the time, but eight.
+INSTANCES, TIMED_S, FEWEST = 3, 1.3, 8
 UNCHANGED = "unchanged"
 
 
@@ -43,11 +45,11 @@ def propose(
     """Write `out`: the ranking that the brief trainings of a variant take settings from.
 
     measure, description: the profiled variant's. Settings: `trials`, `training`,
-    `normalisation`, and `declared`: other variants of the study (name → model) that may
-    be edits of this one. Rank 1 is the network as it is; then the best edit of each
+    `normalisation`, `repeats`, and `declared`: other variants of the study (name → model)
+    that may be edits of this one. Rank 1 is the network as it is; then the best edit of each
     kind by predicted saving per changed line, then the second best of each, and so on.
     The trials, edits that are variants already, and some others are timed, each in
-    turns with the network as it is.
+    turns with the network as it is; so is that network itself, for the timing's noise.
     """
     settings = provenance["settings"]
     facts = read_json(description)
@@ -83,6 +85,7 @@ def propose(
             "settings": ranking[0]["settings"],
             "ranking": ranking,
             "step_ms": predictor.step_ms,
+            "noise": noise(timer.saving(predictor.lines)),
             "correlation": correlation(rows),
             "provenance": dict(provenance) | {"threads": torch.get_num_threads()},
         },
@@ -183,8 +186,7 @@ class Timer:
         self.device = choices.prepare(None, 1)
         self.training = Training.model_validate(settings["training"], strict=False)
         self.normalisation = normaliser(read_json(card), settings["normalisation"])
-        self.base = self.steps(spec["arguments"]["layers"])
-        self.x, self.y = next(self.base.feed())
+        self.most = max(FEWEST, 2 * settings["repeats"])
 
     def steps(self, layers: Sequence[str]) -> Steps:
         """A network with those lines, warmed up, on a few batches of the real images."""
@@ -210,32 +212,52 @@ class Timer:
         )
 
     def saving(self, layers: Sequence[str]) -> dict[str, Any]:
-        """Share of a step's time saved: median over pairs, 95 % interval, pairs n.
+        """Share of a step's time saved: median over pairs of steps, interval, pairs `n`.
 
-        A step on a batch that is there: forward, loss, backward, optimizer.
+        A step on a batch that is there: forward, loss, backward, optimizer. `low` and
+        `high` are the outermost ends of the instances' 95 % intervals.
         """
-        other = self.steps(layers)
-        pairs: list[tuple[float, float]] = []
-        while len(pairs) < FEWEST or (
-            len(pairs) < MOST and sum(map(sum, pairs)) < TIMED_S
-        ):
-            pairs.append((self.once(self.base), self.once(other)))
-        before, after = np.array(pairs).T
-        low, high = median_interval(1 - after / before)
+        found = [self.pairs(layers, number) for number in range(INSTANCES)]
+        ends = np.array(
+            [median_interval(1 - after / before) for before, after in found]
+        )
+        before, after = np.concatenate(found, axis=1)
         return {
             "saving": float(np.median(1 - after / before)),
-            "low": low,
-            "high": high,
-            "n": len(pairs),
+            "low": float(ends[:, 0].min()),
+            "high": float(ends[:, 1].max()),
+            "n": len(before),
             "before_ms": float(np.median(before) * 1e3),
             "after_ms": float(np.median(after) * 1e3),
         }
 
-    def once(self, steps: Steps) -> float:
-        """Seconds of one step."""
-        began = now(self.device)
-        steps.learner.eager(self.x, self.y, self.training.learning_rate)
-        return now(self.device) - began
+    def pairs(self, layers: Sequence[str], instance: int) -> np.ndarray:
+        """Seconds of steps of new networks before and after the edit, (2, pairs).
+
+        Which one is made, and runs, first changes: the first of two may find the caches
+        and the clock in another state.
+        """
+        lines = (self.spec["arguments"]["layers"], layers)
+        both: dict[int, Steps] = {}
+        for side in (instance % 2, 1 - instance % 2):
+            both[side] = self.steps(lines[side])
+        x, y = next(both[0].feed())
+        rate = self.training.learning_rate
+        seconds: list[list[float]] = []
+        while len(seconds) < FEWEST or (
+            len(seconds) < self.most and np.sum(seconds) < TIMED_S
+        ):
+            pair = [0.0, 0.0]
+            for side in (0, 1) if len(seconds) % 2 else (1, 0):
+                step = partial(both[side].learner.eager, x, y, rate)
+                pair[side] = timed(step, self.device)
+            seconds.append(pair)
+        return np.array(seconds).T
+
+
+def noise(measured: Mapping[str, Any]) -> dict[str, Any]:
+    """A network timed against itself, and the `floor`: no saving that small is one."""
+    return {**measured, "floor": max(abs(measured["low"]), abs(measured["high"]))}
 
 
 def median_interval(values: np.ndarray) -> tuple[float, float]:
@@ -251,12 +273,17 @@ def median_interval(values: np.ndarray) -> tuple[float, float]:
 
 
 def correlation(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Pearson's r of predicted and of counted savings with the measured ones."""
-    timed = [row for row in rows if row["measured"]]
-    measured = [row["measured"]["saving"] for row in timed]
-    result: dict[str, Any] = {"n": len(timed)}
+    """How predicted and counted savings go with the measured ones.
+
+    `predicted`, `operations`: Pearson's r, None where it is not defined;
+    `predicted_error`, `operations_error`: mean absolute difference.
+    """
+    those = [row for row in rows if row["measured"]]
+    measured = np.array([row["measured"]["saving"] for row in those])
+    result: dict[str, Any] = {"n": len(those)}
     for name, key in (("predicted", "saving"), ("operations", "operations_saving")):
-        values = [row["predicted"][key] for row in timed]
-        known = len(timed) > 2 and np.ptp(values) > 0 and np.ptp(measured) > 0
+        values = np.array([row["predicted"][key] for row in those])
+        known = len(those) > 2 and np.ptp(values) > 0 and np.ptp(measured) > 0
         result[name] = float(np.corrcoef(values, measured)[0, 1]) if known else None
+        result[f"{name}_error"] = float(np.abs(values - measured).mean())
     return result

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from labmill.measure.latency import now
+from labmill.measure.latency import timed
 from labmill.measure.operations import count
 
 # Side of the matrix product and bytes of the copy: large enough to be at full speed.
@@ -38,12 +38,7 @@ def peak(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
 
 def quickest(work: Any, device: torch.device) -> float:
     """Seconds of the quickest of some calls, after two that do not count."""
-    seconds = []
-    for _ in range(REPEATS + 2):
-        began = now(device)
-        work()
-        seconds.append(now(device) - began)
-    return min(seconds[2:])
+    return min([timed(work, device) for _ in range(REPEATS + 2)][2:])
 
 
 def costs(model: nn.Module, x: Tensor, dtype: torch.dtype) -> dict[str, dict[str, Any]]:

@@ -20,6 +20,10 @@ FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
     "f": {"name": (str,), "ts": (int, float), "id": (int, str)},
 }
 SCOPES = ("g", "p", "t")
+# How the ranges of a profiled step are called: its parts, the modules, the step itself.
+MODULE, PHASE, STEP = "module:", "phase:", "step:"
+# Bookkeeping: counting right answers and letting go of the gradients.
+PHASES = ("data", "forward", "loss", "backward", "optimizer", "bookkeeping")
 # Durations are rounded to nanoseconds, so neighbours may seem to overlap by one or two.
 ROUNDING_US = 0.01
 
@@ -95,6 +99,33 @@ def overlapping(events: Sequence[Mapping[str, Any]]) -> list[str]:
     return found
 
 
+def span_of(trace: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The complete event of that name, the first of them."""
+    found = (e for e in trace["traceEvents"] if e["ph"] == "X" and e["name"] == name)
+    return next(found)
+
+
+def phase_borders(trace: Mapping[str, Any], step: str) -> list[list[Any]]:
+    """[phase, ms since the step's beginning] for each phase, as it begins."""
+    span = span_of(trace, step)
+    return [
+        [e["name"].removeprefix(PHASE), round((e["ts"] - span["ts"]) / 1e3, 4)]
+        for e in sorted(inside(trace, span), key=lambda e: e["ts"])
+        if e["ph"] == "X" and e["name"].startswith(PHASE)
+    ]
+
+
+def inside(
+    trace: Mapping[str, Any], span: Mapping[str, Any]
+) -> list[Mapping[str, Any]]:
+    """Named events with a time that begin within another."""
+    return [
+        e
+        for e in trace["traceEvents"]
+        if "name" in e and "ts" in e and 0 <= e["ts"] - span["ts"] <= span["dur"]
+    ]
+
+
 def memory_timeline(
     trace: Mapping[str, Any], step: str, *, points: int = 240
 ) -> list[list[float]]:
@@ -103,13 +134,11 @@ def memory_timeline(
     step: the name of its range. Of the accelerator where it has any allocation, else
     of the CPU. Thinned out to about `points`, keeping the largest of each stretch.
     """
-    (span,) = [e for e in trace["traceEvents"] if e["name"] == step and e["ph"] == "X"][
-        :1
-    ]
+    span = span_of(trace, step)
     changes = [
         (e["ts"] - span["ts"], e["args"]["Bytes"], e["args"]["Device Type"])
-        for e in trace["traceEvents"]
-        if e["name"] == "[memory]" and 0 <= e["ts"] - span["ts"] <= span["dur"]
+        for e in inside(trace, span)
+        if e["name"] == "[memory]"
     ]
     kinds = {kind for *_, kind in changes}
     device = max(kinds, default=0)

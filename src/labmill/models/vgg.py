@@ -7,7 +7,6 @@ Differs from torchvision: names of the parameters, which `weights` does not mind
 """
 
 import logging
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -63,8 +62,9 @@ def build(
         activation: after every convolution and linear layer.
         batch_norm: after every convolution that says neither `bn` nor `nobn`.
         softmax_output: return probabilities in place of logits.
-        weights: file of a state dict to start from (`.safetensors`, or torch's own
-            format without code); layers of other shapes keep their drawn weights.
+        weights: to start from: `imagenet` (torchvision's, which fetches them), or a
+            file of a state dict (`.safetensors`, or torch's own format without code);
+            layers of other shapes keep their drawn weights.
     """
     model = FeedForward(
         layers or _describe(design, pooled, classifier),
@@ -78,7 +78,7 @@ def build(
     for module in model.modules():
         _initialise(module)
     if weights is not None:
-        copy_matching(read_weights(Path(weights)), model)
+        copy_matching(read_weights(weights), model)
     return model
 
 
@@ -107,17 +107,25 @@ def _initialise(layer: nn.Module) -> None:
         nn.init.zeros_(layer.bias)
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """A state dict from a file that cannot run code when it is read."""
+def read_weights(source: str) -> dict[str, Tensor]:
+    """A state dict from torchvision, or a file that cannot run code when it is read.
+
+    torchvision is needed for `imagenet` alone, so nothing requires it.
+    """
     try:
-        if path.suffix == ".safetensors":
+        if source == "imagenet":
+            from torchvision.models import VGG16_Weights
+
+            return VGG16_Weights.IMAGENET1K_V1.get_state_dict(check_hash=True)
+        if source.endswith(".safetensors"):
             from safetensors.torch import load_file
 
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+            return load_file(source)
+        return torch.load(source, map_location="cpu", weights_only=True)
     except Exception as error:
         raise LabmillError(
-            f"weights: {path}: {error}; allowed: a state dict (.safetensors or .pth)"
+            f"weights: {source}: {error}; allowed: a state dict (.safetensors or .pth), "
+            "or imagenet, where torchvision is installed and can fetch it"
         ) from error
 
 
