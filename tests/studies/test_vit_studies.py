@@ -33,6 +33,8 @@ ONE_FACTOR = {
     ("vit_patches_heads", "patches_published"): "patch",
     ("vit_patches_heads", "heads_published"): "heads",
     ("vit_patches_heads", "heads"): "heads",
+    ("vit_patches_heads", "overlap_published"): "stride",
+    ("vit_patches_heads", "token_after"): "class_token",
 }
 
 
@@ -150,14 +152,16 @@ def test_tuned_variants_have_equal_budgets():
             assert "training.learning_rate" not in entry.fixed
 
 
+@pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize(
     ("name", "best"),
     [("vit_positions", "learnable_gelu"), ("vit_patches_heads", "heads10")],
 )
-def test_recipe_is_no_larger_than_the_best_published(name: str, best: str):
-    plan = study(name)
-    assert parameters(plan, "recipe") <= parameters(plan, best)
-    assert plan.entry("recipe").training.epochs <= plan.entry(best).training.epochs
+def test_recipe_is_no_larger_and_trains_no_longer(name: str, best: str, scale: str):
+    assert parameters(study(name), "recipe") <= parameters(study(name), best)
+    plan = study(name, scale)
+    rivals = [entry.training.epochs for entry in plan.variants]
+    assert plan.entry("recipe").training.epochs <= min(rivals)
 
 
 def test_editing_learnable_tanh_alone_reruns_only_it(tmp_path: Path):
