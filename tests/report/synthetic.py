@@ -77,6 +77,7 @@ STUDY: dict[str, Any] = {
                 "class_accuracy": {"0": 0.95, "1": 0.85},
             },
         },
+        "history": {"cnn": {"train_accuracy": {"1": 0.5}, "test_accuracy": {"1": 0.4}}},
         "notes": {"cnn": "trained for ten epochs"},
     },
 }

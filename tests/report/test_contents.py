@@ -208,3 +208,12 @@ def test_every_printed_setting_is_what_was_trained(tmp_path: Path):
         rate, batch = printed[name]["learning_rate"], printed[name]["batch_size"]
         assert rate == found["training.learning_rate"]
         assert batch == (7 if rank else found["training.batch_size"])
+
+
+def test_published_epochs_of_test_images_stand_beside_validation(report_folder: Path):
+    results = results_of(report_folder)
+    trained, tested = contents.published_history(results).rows
+    assert trained[1:4] == ["Training accuracy", 1, "50.0\N{NO-BREAK SPACE}%"]
+    assert tested[1] == "Test accuracy (ours: validation)"
+    ours = results.epochs("cnn")["validation_accuracy"][1]
+    assert tested[4].startswith(f"{100 * ours:.1f}")

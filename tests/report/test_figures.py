@@ -34,6 +34,7 @@ DRAWN = {
     "pruning_cost",
     "pruning_steps",
     "published",
+    "published_epochs",
     "samples",
     "search",
     "search_effects",

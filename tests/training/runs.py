@@ -82,7 +82,9 @@ def images_of(
     )
 
 
-def network(name: str = "cnn", size: int = SIZE, channels: int = CHANNELS) -> Any:
+def network(
+    name: str = "cnn", size: int = SIZE, channels: int = CHANNELS, **more: Any
+) -> Any:
     """A small network of a family, the same one every time."""
     return seeded(
         0,
@@ -91,7 +93,7 @@ def network(name: str = "cnn", size: int = SIZE, channels: int = CHANNELS) -> An
             num_classes=CLASSES,
             image_size=size,
             in_channels=channels,
-            **SMALL.get(name, {}),
+            **SMALL.get(name, {}) | more,
         ),
     )
 

@@ -234,6 +234,17 @@ def test_early_stopping_watches_accuracy_and_marks_the_best():
     assert marks == [True, True, False, False]
 
 
+@pytest.mark.parametrize(("last", "best"), [(0.4, False), (0.8, True)])
+def test_a_target_reached_does_not_hide_which_epoch_was_best(last, best):
+    until = {"train_accuracy": 0.9, "max_epochs": 9}
+    watch = Watch(Training(until=until, early_stopping={"patience": 2}))
+    row = {"train_accuracy": 0.5, "validation_loss": 1.0, "validation_accuracy": 0.6}
+    assert watch.verdict(row) is None and watch.gained
+    row |= {"train_accuracy": 0.95, "validation_accuracy": last}
+    assert watch.verdict(row) == "reached_target"
+    assert watch.gained == best
+
+
 def test_patience_counts_epochs_not_validations():
     watch = Watch(Training(converged={"patience": 4}, evaluate_every=2))
     assert figures(watch, [(1, 0), (1, 0), (1, 0)]) == [None, None, "converged"]
@@ -329,6 +340,24 @@ def test_a_linear_probe_leaves_the_features_alone(tmp_path):
     assert outcome.history[0]["operations"] == 26 * (
         counted.total.operations + 2 * head
     )
+
+
+def test_layers_that_no_gradient_reaches_cost_one_pass(tmp_path):
+    model = network("vit", class_token="after")
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    outcome = fitted(tmp_path, {**PLAIN, "epochs": 1}, model=model)
+    moved = {n for n, x in model.state_dict().items() if not torch.equal(x, before[n])}
+    assert moved == {
+        "class_token",
+        "norm.weight",
+        "norm.bias",
+        "head.weight",
+        "head.bias",
+    }
+    counted = count(model, (3, 32, 32))
+    learning = counted.under("norm").operations + counted.under("head").operations
+    step = counted.total.operations + 2 * learning
+    assert outcome.history[0]["operations"] == 26 * step
 
 
 def test_one_layer_that_does_not_learn_makes_no_probe(tmp_path):

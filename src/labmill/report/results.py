@@ -1,9 +1,10 @@
 """What a report is made of: the files of one study, opened when first asked for."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,23 @@ import pandas as pd
 from labmill.errors import LabmillError, suggest
 from labmill.evaluation.statistics import Mean, mean_over_seeds
 from labmill.report.read import UNUSABLE, Place, as_declared
+from labmill.report.text import title
 from labmill.runtime import read_json
+
+
+class ByEpoch(NamedTuple):
+    """A figure that an earlier report printed by epoch, and ours.
+
+    Attributes:
+        label, column, title: the network's name, the figure's column and its name.
+        theirs, ours: value by epoch.
+    """
+
+    label: str
+    column: str
+    title: str
+    theirs: dict[int, float]
+    ours: pd.Series
 
 
 @dataclass(frozen=True)
@@ -188,6 +205,27 @@ class Results:
         if not found:
             return pd.DataFrame()
         return pd.concat(found).groupby("epoch").mean(numeric_only=True)
+
+    def published_epochs(self) -> Iterator[ByEpoch]:
+        """Published figures by epoch that ours can stand beside.
+
+        Runs see no test images before their end: beside a published test figure stands
+        ours on validation images, and the title says so.
+        """
+        labels = {record["variant"]: record["label"] for record in self.records}
+        history = (self.study["published"] or {}).get("history", {})
+        for name, columns in history.items():
+            epochs = self.epochs(name)
+            for column, values in columns.items():
+                mine = column.replace("test_", "validation_")
+                if mine not in epochs or epochs[mine].isna().all():
+                    continue
+                said = title(column) + (" (ours: validation)" if mine != column else "")
+                theirs = {
+                    int(epoch): values[epoch] for epoch in sorted(values, key=int)
+                }
+                ours = epochs[mine].dropna()
+                yield ByEpoch(labels[name], column, said, theirs, ours)
 
     def predictions(self, record: dict[str, Any]) -> dict[str, np.ndarray] | None:
         """A record's logits, labels and indices by part, or None."""

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from labmill.measure.operations import count
 
@@ -12,15 +12,45 @@ from labmill.measure.operations import count
 def operations_of(model: nn.Module, shape: Sequence[int]) -> tuple[int, int]:
     """Multiply-adds per image: of the forward pass, and of a whole training step.
 
-    Going back costs twice what going forward does, in the part that learns: all of the
-    network, or its head alone.
+    Going back costs twice what going forward does, in all modules that the gradient
+    goes through.
     """
     counted = count(model, shape)
     forward = counted.total.operations
-    inner = (p for name, p in model.named_parameters() if not name.startswith("head."))
-    probe = not any(param.requires_grad for param in inner)
-    learning = counted.under("head").operations if probe else forward
-    return forward, forward + 2 * learning
+    spared = sum(counted.under(name).operations for name in unreached(model, shape))
+    return forward, forward + 2 * (forward - spared)
+
+
+def unreached(model: nn.Module, shape: Sequence[int]) -> list[str]:
+    """The outermost modules whose output gets no gradient: frozen, or not read."""
+    trial = copy.deepcopy(model).cpu().eval()
+    outputs: dict[str, Tensor] = {}
+
+    def note(name: str, output: object) -> None:
+        if isinstance(output, Tensor):
+            outputs[name] = output
+
+    for name, module in trial.named_modules():
+        module.register_forward_hook(
+            lambda _, inputs, output, name=name: note(name, output)
+        )
+    with torch.enable_grad():
+        logits = trial(torch.zeros(1, *shape))
+    learning = {n: x for n, x in outputs.items() if x.requires_grad}
+    gradients = torch.autograd.grad(
+        logits.sum(), list(learning.values()), allow_unused=True
+    )
+    reached = {
+        name
+        for name, gradient in zip(learning, gradients, strict=True)
+        if gradient is not None
+    }
+    found: list[str] = []
+    for name, _ in trial.named_modules():
+        inside = any(name.startswith(f"{outer}.") for outer in found)
+        if name in outputs and name not in reached and not inside:
+            found.append(name)
+    return found
 
 
 def training_mode(model: nn.Module) -> None:

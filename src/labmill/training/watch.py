@@ -22,17 +22,19 @@ class Watch:
 
     def verdict(self, row: dict[str, Any]) -> str | None:
         """The status with which the run ends after this epoch, or None."""
+        self.gained = False
+        over = {}
+        if row["validation_loss"] is not None:
+            over = {
+                "stopped_early": self._stale(
+                    "early_stopping", row["validation_accuracy"]
+                ),
+                "converged": self._stale("converged", -row["validation_loss"]),
+            }
         until = self.training.until
         if until and row["train_accuracy"] >= until.train_accuracy:
             return "reached_target"
-        self.gained = False
-        if row["validation_loss"] is None:
-            return None
-        if self._stale("early_stopping", row["validation_accuracy"]):
-            return "stopped_early"
-        if self._stale("converged", -row["validation_loss"]):
-            return "converged"
-        return None
+        return next((status for status, stale in over.items() if stale), None)
 
     def _stale(self, rule: str, figure: float) -> bool:
         """Whether a rule's patience is over."""

@@ -49,10 +49,11 @@ def beside(results: Results, variant: str, column: str, value: float) -> list[st
 
 def notes(results: Results) -> dict[str, str]:
     """What differs between a published run and ours → the labels of which it is said."""
+    labels = {record["variant"]: record["label"] for record in results.records}
     said: dict[str, list[str]] = {}
     for name, text in (results.study["published"] or {}).get("notes", {}).items():
-        if label := results.variants.get(name):
-            said.setdefault(text, []).append(quoted(label))
+        if name in labels:
+            said.setdefault(text, []).append(quoted(labels[name]))
     return {text: listed(labels) for text, labels in said.items()}
 
 
@@ -88,35 +89,18 @@ def pair(results: Results, variant: str, name: str, published: dict[str, float])
 
 def published_history(results: Results) -> Table | None:
     """What an earlier report printed epoch by epoch, beside ours."""
-    theirs = results.study["published"] or {}
-    labels = {r["variant"]: r["label"] for r in results.records}
     rows = []
-    for name, columns in theirs.get("history", {}).items():
-        if name not in labels:
-            continue
-        ours = results.epochs(name)
-        for column, by_epoch in columns.items():
-            known = ours.get(column, {})
-            write = format_for(column)
-            for epoch, value in sorted((int(e), v) for e, v in by_epoch.items()):
-                mine = write(float(known[epoch])) if epoch in known else "–"
-                cells = [
-                    labels.get(name, name),
-                    title(column),
-                    epoch,
-                    write(value),
-                    mine,
-                ]
-                rows.append(cells)
-    if not rows or all(row[-1] == "–" for row in rows):
+    for label, column, figure, theirs, ours in results.published_epochs():
+        write = format_for(column)
+        for epoch, value in theirs.items():
+            mine = write(ours[epoch]) if epoch in ours else "–"
+            rows.append([label, figure, epoch, write(value), mine])
+    if not rows:
         return None
-    notes = (
-        f"{labels[n]}: {text}" for n, text in theirs["notes"].items() if n in labels
-    )
     return Table(
         ["Network", "Figure", "Epoch", "Published", "Ours"],
         rows,
-        f"Published figures by epoch ({theirs['source']}) beside ours, means over seeds; "
-        f"–: not run that long here. {' '.join(f'{note}.' for note in notes)}".strip(),
+        f"Published figures by epoch ({results.study['published']['source']}) beside "
+        "ours, means over seeds; –: not run that long here.",
         "llrrr",
     )

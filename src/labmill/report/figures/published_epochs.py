@@ -4,11 +4,10 @@ from matplotlib.figure import Figure
 
 from labmill.report import style
 from labmill.report.results import Results
-from labmill.report.text import title
 
 CAPTION = (
     "Epoch by epoch: published (hollow diamonds) and ours (line: mean over seeds). Where "
-    "networks or images differ, so do the figures; the table says what differs."
+    "networks or images differ, so do the figures."
 )
 ALT = "Line charts, one per published figure: our curve and marks of the published one."
 
@@ -24,26 +23,17 @@ PUBLISHED = {
 
 def draw(results: Results) -> Figure | None:
     """A panel per network and figure that both have."""
-    theirs = (results.study["published"] or {}).get("history", {})
-    labels = {record["variant"]: record["label"] for record in results.records}
-    found = [
-        (f"{style.shorten(labels[name], 30)}\n{title(column)}", column, values, ours)
-        for name, columns in theirs.items()
-        for ours in [results.epochs(name)]
-        for column, values in columns.items()
-        if column in ours and ours[column].notna().any()
-    ]
+    found = list(results.published_epochs())
     if not found:
         return None
     drawn, panels = style.grid(len(found), columns=3, height=1.9)
-    for axes, (heading, column, values, ours) in zip(panels, found, strict=True):
+    for axes, (label, column, figure, theirs, ours) in zip(panels, found, strict=True):
         scale = 100 if column.endswith("accuracy") else 1
-        line = ours[column].dropna() * scale
+        line = ours * scale
         mark = "o" if len(line) == 1 else None
         axes.plot(line.index, line, color=style.color(0), lw=1.5, marker=mark)
-        marks = sorted((int(epoch), scale * value) for epoch, value in values.items())
-        axes.plot(*zip(*marks, strict=True), **PUBLISHED)
-        axes.set_title(heading)
+        axes.plot(theirs.keys(), [scale * v for v in theirs.values()], **PUBLISHED)
+        axes.set_title(f"{style.shorten(label, 30)}\n{figure}")
         axes.set_ylim(bottom=0)
         axes.tick_params(labelbottom=True, labelleft=True)
         axes.xaxis.get_major_locator().set_params(integer=True)
