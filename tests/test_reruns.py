@@ -5,7 +5,9 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from mill import ROOT, TINY, Mill
 
@@ -96,6 +98,36 @@ def test_comments_order_and_touches_run_nothing(finished: Mill, study: dict):
         if file.is_file() and ".snakemake" not in file.parts:
             os.utime(file)
     assert finished.jobs() == set()
+
+
+def test_touched_files_larger_than_a_megabyte_run_nothing(mill: Mill):
+    """Snakemake believes the times of files that it finds too large for a checksum."""
+    generator = np.random.default_rng(0)
+    for label in ("left", "right"):
+        folder = mill.directory / "pictures" / label
+        folder.mkdir(parents=True)
+        for number in range(12):
+            noise = generator.integers(0, 256, (128, 128), np.uint8)
+            Image.fromarray(noise).save(folder / f"{number}.png")
+    arguments = {"path": "pictures", "image_size": 128}
+    large = {
+        "title": "Large files",
+        "data": {"dataset": "image_folder", "arguments": arguments},
+        "defaults": {"training": {"epochs": 1}},
+        "seeds": [0],
+        "variants": {
+            "net": {"model": {"name": "cnn", "layers": ["flatten", "linear 6"]}}
+        },
+    }
+    mill.write(large, "large")
+    target = "results/large/net/seed0/dense/metrics.json"
+    done = mill.run(target)
+    assert done.returncode == 0, done.stdout
+    for name in ("images.npy", "model.safetensors"):
+        [path] = (p for p in mill.directory.rglob(name) if not p.is_symlink())
+        assert path.stat().st_size > 2**20
+        os.utime(path)
+    assert planned_for(mill, target) == set()
 
 
 def test_code_of_one_model(finished: Mill, library: Path):
