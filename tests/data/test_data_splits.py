@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labmill.data.arrays import PARTS, TrainingData, open_test
+from labmill.data.arrays import PARTS, TrainingData, open_test, openings
 from labmill.data.splits import make_splits, split
 from labmill.errors import LabmillError
 
@@ -253,17 +253,29 @@ def test_parts_are_the_images_at_their_indices(study, tmp_path):
         data.part("train", 1000)
 
 
-def test_every_opening_of_the_test_part_is_recorded(study, tmp_path):
+def test_every_opening_of_the_test_part_is_recorded_and_each_network_counted_once(
+    study, tmp_path
+):
     files = run(study, tmp_path, {})
     record = tmp_path / "openings" / "test.jsonl"
-    for who in ("vit/seed0/dense", "vit/seed0/prune_1"):
+    whos = ("vit/seed0/dense", "vit/seed0/prune_1", "vit/seed0/dense")
+    for who, weights in zip(
+        whos * 2, (b"a", b"b", b"a", b"a", b"b", b"c"), strict=True
+    ):
+        (tmp_path / "weights").write_bytes(weights)
         part = open_test(
-            study["images"], files["split"], files["test"], record=record, who=who
+            study["images"],
+            files["split"],
+            files["test"],
+            record=record,
+            who=who,
+            weights=tmp_path / "weights",
         )
     labels = np.load(study["labels"])
     assert (part.labels == labels[part.indices]).all() and len(part) == 30
     lines = [json.loads(line) for line in record.read_text().splitlines()]
-    assert [line["who"] for line in lines] == ["vit/seed0/dense", "vit/seed0/prune_1"]
+    assert [line["who"] for line in lines] == [*whos, *whos]
+    assert openings(record) == {"vit/seed0/dense": 2, "vit/seed0/prune_1": 1}
 
 
 def test_a_test_part_of_another_split_is_refused(study, tmp_path):
@@ -274,5 +286,12 @@ def test_a_test_part_of_another_split_is_refused(study, tmp_path):
     one, two = (run(study, tmp_path / str(seed), {}, seed) for seed in (0, 1))
     record = tmp_path / "record"
     with pytest.raises(LabmillError, match="are training images"):
-        open_test(study["images"], one["split"], two["test"], record=record, who="x")
+        open_test(
+            study["images"],
+            one["split"],
+            two["test"],
+            record=record,
+            who="x",
+            weights=record,
+        )
     assert not record.exists()

@@ -394,6 +394,8 @@ class Writer:
             "who": f"{name}/seed{seed}/{stage}",
             "when": "2026-01-01",
             "images": TEST,
+            "part": "0",
+            "weights": "0",
         }
         with (self.root / self.plan.results / "test_openings.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")

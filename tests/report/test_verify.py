@@ -1,6 +1,7 @@
 """Whatever is tampered with, verify sees it; and an honest report passes."""
 
 import csv
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -92,8 +93,8 @@ def class_accuracy(results: Path) -> None:
 def opening(results: Path) -> None:
     """The test set was opened once more than said."""
     path = results / "test_openings.jsonl"
-    line = path.read_text().splitlines()[0]
-    path.write_text(path.read_text() + line + "\n")
+    line = json.loads(path.read_text().splitlines()[0]) | {"weights": "1"}
+    path.write_text(path.read_text() + json.dumps(line) + "\n")
 
 
 def measurement(results: Path) -> None:

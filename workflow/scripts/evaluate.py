@@ -13,7 +13,7 @@ with logged(snakemake.log[0]):
         summary=Path(snakemake.input.summary),
         predictions=Path(snakemake.output.predictions),
         metrics=Path(snakemake.output.metrics),
-        openings=Path(snakemake.params.openings),
+        record=Path(snakemake.params.openings),
         threads=snakemake.threads,
         provenance=provenance(snakemake.params.job),
     )

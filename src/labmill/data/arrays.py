@@ -7,7 +7,9 @@ uses `open_test`, which leaves a line in the record each time.
 import json
 import os
 import time
+from collections import Counter
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
@@ -82,11 +84,15 @@ class TrainingData:
         return len(self._indices[name])
 
 
-def open_test(images: Path, split: Path, test: Path, *, record: Path, who: str) -> Part:
+def open_test(
+    images: Path, split: Path, test: Path, *, record: Path, who: str, weights: Path
+) -> Part:
     """Open the sealed test part, and say so: one JSON line appended to `record`.
 
-    who: what opens it, such as `<variant>/seed<k>/<stage>`. Raises LabmillError when
-    `test` does not belong to `split`.
+    who: what opens it, such as `<variant>/seed<k>/<stage>`; weights: the network that is
+    to be tested. The line bears digests of these and of the part, so that the same
+    question asked again is told from another. Raises LabmillError when `test` does not
+    belong to `split`.
     """
     with np.load(test) as file:
         indices, labels = file["test"], file["labels"]
@@ -101,9 +107,23 @@ def open_test(images: Path, split: Path, test: Path, *, record: Path, who: str) 
         "who": who,
         "when": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "images": len(indices),
+        "part": sha256(indices.tobytes()).hexdigest(),
+        "weights": sha256(weights.read_bytes()).hexdigest(),
     }
     append(record, json.dumps(line) + "\n")
     return Part(gather(np.load(images, mmap_mode="r"), indices), labels, indices)
+
+
+def openings(record: Path) -> Counter[str]:
+    """For how many networks each `who` has opened the test part.
+
+    The same weights on the same images count once, however often: a job that was killed
+    and run again has learnt nothing new.
+    """
+    text = record.read_text(encoding="utf-8") if record.is_file() else ""
+    lines = map(json.loads, text.splitlines())
+    tested = {tuple(map(line.get, ("who", "part", "weights"))) for line in lines}
+    return Counter(who for who, *_ in tested)
 
 
 def gather(pool: np.ndarray, indices: np.ndarray) -> np.ndarray:

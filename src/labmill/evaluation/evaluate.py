@@ -1,13 +1,12 @@
 """Score one stage on validation and test images."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from labmill import registry
-from labmill.data.arrays import open_test
+from labmill.data.arrays import open_test, openings
 from labmill.data.splits import save
 from labmill.evaluation.metrics import score
 from labmill.evaluation.sequences import NEITHER, at_precisions, behaviour
@@ -26,13 +25,13 @@ def evaluate(
     summary: Path,
     predictions: Path,
     metrics: Path,
-    openings: Path,
+    record: Path,
     threads: int,
     provenance: dict[str, Any],
 ) -> None:
     """Write a stage's `predictions` (npz) and `metrics` (JSON).
 
-    Opens the sealed test part once and leaves a line in `openings`. Logits are those
+    Opens the sealed test part once and leaves a line in `record`. Logits are those
     of the validation and the test images, float32 (n, classes); with `test_flip` in the
     settings, the mean over each image and its mirror. Those of sequences are
     log-probabilities of each answer and of any other, and `metrics` also says how many
@@ -51,7 +50,12 @@ def evaluate(
     parts = {
         "validation": trained.data().part("validation"),
         "test": open_test(
-            trained.images, trained.split, test, record=openings, who=who
+            trained.images,
+            trained.split,
+            test,
+            record=record,
+            who=who,
+            weights=trained.model,
         ),
     }
     arrays: dict[str, np.ndarray] = {}
@@ -85,8 +89,7 @@ def evaluate(
         images_of = {which: part.images for which, part in parts.items()}
         result["decoding"] = at_precisions(network, images_of)
     save(predictions, **arrays)
-    lines = openings.read_text(encoding="utf-8").splitlines()
-    result["test_openings"] = sum(json.loads(line)["who"] == who for line in lines)
+    result["test_openings"] = openings(record)[who]
     result["provenance"] = provenance | {
         "device": device_name(device),
         "threads": threads,

@@ -35,7 +35,8 @@ class Assignment(Section):
     variants: tuple[Name, ...] = Field((), description="Variants that must be there.")
     seeds: Count = Field(1, description="Finished runs per variant at least.")
     openings: Count = Field(
-        1, description="How often the test set of one network may be opened at most."
+        1,
+        description="How many networks of one run and stage the test set may be opened for at most.",
     )
     scale: Literal["full", "laptop", "smoke"] | None = Field(
         None, description="The scale it must have been run at."
@@ -170,7 +171,7 @@ def seeds_check(spec: Assignment, index: Mapping[str, Any]) -> Check:
 
 
 def openings_check(spec: Assignment, index: Mapping[str, Any], place: Place) -> Check:
-    """No network's test set was opened more often than allowed."""
+    """No run opened its test set for more networks than allowed."""
     found = []
     for run in index["runs"]:
         path = run["files"].get("metrics")
@@ -178,9 +179,11 @@ def openings_check(spec: Assignment, index: Mapping[str, Any], place: Place) -> 
             times = read_json(place.path(path))["test_openings"]
             if times > spec.openings:
                 who = f"{run['variant']} seed {run['seed']} {run['stage']}"
-                found.append(f"{who}: opened {times} times")
+                found.append(f"{who}: opened for {times} networks")
     return Check(
-        f"The test set was opened at most {spec.openings} times per network.", found
+        f"The test set was opened for at most {spec.openings} networks per run and "
+        "stage.",
+        found,
     )
 
 

@@ -7,15 +7,14 @@ What cannot be recomputed without training again (losses per epoch, timings, the
 between two evaluations of a prune loop) is taken from its file.
 """
 
-import json
 import sys
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from labmill.data import arrays
 from labmill.errors import LabmillError
 from labmill.evaluation.metrics import score
 from labmill.report.mismatches import (
@@ -99,9 +98,7 @@ def recomputed(
 
 def openings(made: Summary, place: Place) -> list[str]:
     """How often a test set was opened, against the list of openings."""
-    path = place.folder / "test_openings.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    opened = Counter(json.loads(line)["who"] for line in lines)
+    opened = arrays.openings(place.folder / "test_openings.jsonl")
     found = []
     for row in made.rows:
         said = row.cells.get("test_openings")

@@ -76,7 +76,8 @@ def openings(results: Results) -> Table | None:
     return Table(
         ["Variant", "Runs", "Test set opened"],
         rows,
-        "How often the sealed test set was opened for the networks as trained.",
+        "How often the sealed test set was opened for the networks as trained; a network "
+        "tested again counts once.",
     )
 
 
