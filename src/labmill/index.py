@@ -1,6 +1,6 @@
 """Which files a study's summary reads: from the plan's list of runs, never a glob."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,9 +36,22 @@ def cheapest(
     if least is None:
         return None
     records = [recorded(loop, variant, seed, step) for step in range(1, made + 1)]
-    enough = [r for r in records if (r.get("finetuned") or 0.0) > least]
-    found = min(enough, key=lambda r: (r["macs"], -r["finetuned"]), default=None)
-    return found and found["step"]
+    place = cheapest_above(records, least)
+    return None if place is None else place + 1
+
+
+def cheapest_above(records: Sequence[Mapping[str, Any]], least: float) -> int | None:
+    """The place of the record of least `macs` with `finetuned` above `least`.
+
+    Of equal ones, the more accurate. None where none is above; a step that was not made
+    has no accuracy.
+    """
+    above = [
+        (record["macs"], -record["finetuned"], place)
+        for place, record in enumerate(records)
+        if record.get("finetuned", least) > least
+    ]
+    return min(above)[-1] if above else None
 
 
 @dataclass(frozen=True)

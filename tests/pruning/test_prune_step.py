@@ -21,9 +21,10 @@ from labmill.pruning import opening
 from labmill.pruning import step as step_module
 from labmill.pruning.control import control
 from labmill.pruning.influence import influence
+from labmill.pruning.opening import macs
 from labmill.pruning.removal import Structure
 from labmill.pruning.scoring import Validation
-from labmill.pruning.step import macs, prune
+from labmill.pruning.step import prune
 from labmill.study import Pruning, Run
 from labmill.trained import Trained
 from labmill.training import loop as engine
@@ -379,6 +380,8 @@ def test_controls_are_trained_as_long_as_the_pruned_network(
     )
     assert written["arguments"] == like["arguments"]
     assert written["training"]["epochs"] == epochs
+    network = checkpoint.load(out / "model.safetensors", out / "model.json")
+    assert written["training"]["macs"] == macs(network)
     tensors = load_file(out / "model.safetensors")
     source = load_file((done[-1] if kind == "scratch" else dense) / "model.safetensors")
     moved = [

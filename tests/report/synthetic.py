@@ -282,6 +282,7 @@ class Writer:
                 "training": {
                     "status": "diverged" if diverged else "completed",
                     "parameters": parameters,
+                    **({} if stage == "dense" else {"macs": parameters * 30}),
                     "epochs": len(rows),
                     "seconds": rows[-1]["seconds"],
                     "device": "cpu",

@@ -1,6 +1,8 @@
 """The report's tables: which settings stand where, and which runs a mean may contain."""
 
+import re
 import shutil
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,15 @@ from synthetic import SEARCH, STUDY, make_results
 
 from labmill.differences import differences
 from labmill.export import mlflow_export
+from labmill.index import cheapest_above
 from labmill.report import contents
+from labmill.report.claims import words
 from labmill.report.contents import recipes
 from labmill.report.contents.cost import operations_of
 from labmill.report.contents.reduced import changed
 from labmill.report.prose import limits
-from labmill.report.read import flat, made_by_all
+from labmill.report.read import flat, made_by_all, place_of
+from labmill.report.summarize import summary
 from labmill.report.text import setting
 from labmill.runtime import read_json, write_json
 from labmill.search.chosen import resolved_run
@@ -70,19 +75,57 @@ def test_only_what_every_seed_made_has_a_mean():
     assert made_by_all({}) == []
 
 
-def test_tables_and_claims_leave_out_the_same_steps(synthetic: Any, tmp_path: Path):
+def test_steps_that_not_every_seed_made_are_told_as_such(
+    synthetic: Any, tmp_path: Path
+):
     source, job, index = synthetic
     root = tmp_path / "work"
     shutil.copytree(source, root)
-    path = root / "results/synthetic/cnn/seed2/prune_2/model.json"
+    path = root / "results/synthetic/cnn/seed2/prune_3/model.json"
     record = read_json(path)
     record["training"]["status"] = "diverged"
     write_json(path, record)
     folder = finish(root, job, index)
-    told = {claim["id"] for claim in read_json(folder / "claims.json")}
-    steps = {k for k in range(1, 4) if f"prune:prune:cnn:step{k}" in told}
+    claims = {claim["id"]: claim for claim in read_json(folder / "claims.json")}
+    said = claims["prune:prune:cnn:reach"]["statement"].replace(words.SPACE, " ")
+    assert re.search(
+        r"ended after steps 3 \(seed 0: [\d.]+ %\), 3 \(seed 1: .*2 \(seed 2: ", said
+    )
     table = contents.pruning(results_of(folder), "prune", "cnn")
-    assert {int(row[0]) for row in table.rows} == steps == {1, 3}
+    assert [(row[0], row[1]) for row in table.rows] == [(1, 3), (2, 3), (3, 2)]
+
+
+def test_a_loop_that_stays_within_its_limit_is_told_by_what_all_seeds_made(
+    synthetic: Any, tmp_path: Path
+):
+    source, job, index = synthetic
+    root = tmp_path / "work"
+    shutil.copytree(source, root)
+    job = deepcopy(job)
+    job["settings"]["study"]["pruning"]["prune"]["drop"] = 0.5
+    place = place_of(index, root / "results/synthetic")
+    path = root / "results/synthetic/cnn/seed2/prune_3/model.json"
+    for status, words_ in (("completed", "step 3,"), ("diverged", "step 2,")):
+        record = read_json(path)
+        record["training"]["status"] = status
+        write_json(path, record)
+        claims = {c["id"]: c for c in summary(job, index, place).claims}
+        said = claims["prune:prune:cnn:reach"]["statement"]
+        assert f"up to {words_} the last that every seed made" in said
+        assert ("The loops of the seeds ended" in said) is (status == "diverged")
+
+
+def test_the_cheapest_above_is_strict_and_prefers_the_more_accurate():
+    records = [
+        {"macs": 10, "finetuned": 0.87},
+        {"macs": 20, "finetuned": 0.88},
+        {"macs": 20, "finetuned": 0.89},
+        {"macs": 90, "finetuned": 0.95},
+        {"finished": True},
+    ]
+    found = [cheapest_above(records, least) for least in (0.87, 0.86, 0.95)]
+    assert found == [2, 0, None]
+    assert cheapest_above([], 0.1) is None
 
 
 def test_slurm_is_told_where_jobs_ran_there(finished_once: Path, results: Path):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labmill.search.pareto import cheapest_above, front, knee, membership
+from labmill.search.pareto import front, knee, membership
 
 # Few different values, so that ties are common.
 POINTS = st.lists(
@@ -50,16 +50,3 @@ def test_knee_of_a_bent_front():
     assert heights.argmax() == 1
     assert heights[4] == -np.inf
     assert heights[0] == heights[3] == pytest.approx(0)
-
-
-def test_cheapest_above_is_strict_and_prefers_the_more_accurate():
-    records = [
-        {"macs": 10, "finetuned": 0.87},
-        {"macs": 20, "finetuned": 0.88},
-        {"macs": 20, "finetuned": 0.89},
-        {"macs": 90, "finetuned": 0.95},
-    ]
-    assert cheapest_above(records, 0.87) == records[2]
-    assert cheapest_above(records, 0.86) == records[0]
-    assert cheapest_above(records, 0.95) is None
-    assert cheapest_above([], 0.1) is None

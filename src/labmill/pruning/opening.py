@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from labmill import checkpoint
+from labmill.measure.operations import count
 from labmill.search.chosen import resolved_run
 from labmill.study import Run, Training
 from labmill.trained import Trained
@@ -83,10 +84,13 @@ def close(
     history: Path,
     provenance: Mapping[str, Any],
 ) -> None:
-    """Write a network that was trained, the weights last."""
+    """Write a network that was trained and what one image costs it, the weights last."""
     write(outcome, history, None)
-    parameters = sum(p.numel() for p in network.parameters())
-    facts = {"status": outcome.status, "parameters": parameters, **outcome.facts}
+    size = {
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "macs": macs(network),
+    }
+    facts = {"status": outcome.status, **size, **outcome.facts}
     spec = {key: opened.spec[key] for key in ("name", "arguments", *checkpoint.SHAPE)}
     checkpoint.save(
         network,
@@ -96,3 +100,10 @@ def close(
         provenance,
         link=outcome.weights,
     )
+
+
+def macs(network: nn.Module) -> int:
+    """Multiply-adds for one image."""
+    facts = network.arguments()
+    size = facts["image_size"]
+    return count(network, (facts["in_channels"], size, size)).total.operations

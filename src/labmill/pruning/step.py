@@ -5,12 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
-from labmill.measure.operations import count
 from labmill.pruning.criteria import NEEDS_GRADIENTS, criterion
 from labmill.pruning.loop import layers_of, loop_of
-from labmill.pruning.opening import close, opened
+from labmill.pruning.opening import close, macs, opened
 from labmill.pruning.removal import Structure
 from labmill.pruning.scoring import Validation, gradients
 from labmill.runtime import read_json, write_json
@@ -119,10 +116,3 @@ def prune(
         history=history,
         provenance=provenance,
     )
-
-
-def macs(network: nn.Module) -> int:
-    """Multiply-adds for one image."""
-    facts = network.arguments()
-    size = facts["image_size"]
-    return count(network, (facts["in_channels"], size, size)).total.operations

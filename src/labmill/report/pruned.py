@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from labmill.report.read import UNUSABLE
+from labmill.report.read import UNUSABLE, stage_of
 from labmill.report.results import Results
 
 CONTROLS = {
@@ -17,7 +17,7 @@ class Network:
     """One network of a loop.
 
     step: its number, 0 for the dense net, None for a control; accuracy: on validation;
-    macs, latency_ms: where they were measured; latency at the largest batch size.
+    macs: for one image; latency_ms: of the first seed, at the largest batch size.
     """
 
     loop: str
@@ -44,13 +44,19 @@ def networks(results: Results) -> list[Network]:
 
 def network(results: Results, loop: str, record: dict[str, Any]) -> list[Network]:
     """The record as a network of the loop, if it is one."""
-    name, _, what = record["stage"].rpartition("_")
-    dense = record["stage"] == "dense"
+    name, what = stage_of(record["stage"])
+    dense = what == "dense"
     if not dense and name != loop:
         return []
-    prune, metrics, measure = (
-        results.open(record, file) or {} for file in ("prune", "metrics", "measure")
+    prune, metrics, measure, description = (
+        results.open(record, file) or {}
+        for file in ("prune", "metrics", "measure", "description")
     )
+    if dense:
+        steps = results.pruned.get(loop, {}).get(record["variant"], [])
+        macs = next((step["dense_macs"] for step in steps), None)
+    else:
+        macs = prune.get("macs", description["training"].get("macs"))
     parts = metrics.get("parts", {})
     accuracy = prune.get("finetuned", parts.get("validation", {}).get("accuracy"))
     if accuracy is None:
@@ -65,7 +71,7 @@ def network(results: Results, loop: str, record: dict[str, Any]) -> list[Network
             control=what if what in CONTROLS else None,
             accuracy=accuracy,
             test=parts.get("test", {}).get("accuracy"),
-            macs=prune.get("macs", measure.get("macs")),
+            macs=macs,
             latency_ms=max(timings, key=lambda t: t.get("batch", 0)).get("median_ms"),
         )
     ]

@@ -83,6 +83,12 @@ def made_by_all(steps: Mapping[int, Sized]) -> list[int]:
     return [step for step, runs in steps.items() if len(runs) == seeds]
 
 
+def stage_of(stage: str) -> tuple[str, str]:
+    """`<loop>_<step>` or `<loop>_<control>` as (loop, step or control); ("", "dense")."""
+    loop, _, what = stage.rpartition("_")
+    return loop, what
+
+
 def place_of(index: Iterable[Mapping[str, Any]], folder: Path) -> Place:
     """The place of a plan's index whose results are in `folder`."""
     for record in index:

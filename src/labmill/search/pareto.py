@@ -5,8 +5,7 @@ another when it is at least as good in both and better in one; equal points do n
 dominate each other, so all of them are on a front or none is.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -59,18 +58,3 @@ def scaled(values: np.ndarray) -> np.ndarray:
     """To 0..1; zeros where all are equal."""
     span = np.ptp(values)
     return (values - values.min()) / span if span else np.zeros(len(values))
-
-
-def cheapest_above(
-    records: Sequence[Mapping[str, Any]],
-    accuracy: float,
-    *,
-    cost: str = "macs",
-    figure: str = "finetuned",
-) -> Mapping[str, Any] | None:
-    """The record of least cost whose accuracy is above `accuracy`; None if none is.
-
-    Of equal costs, the more accurate. By default of prune.json records.
-    """
-    above = [r for r in records if r[figure] is not None and r[figure] > accuracy]
-    return min(above, key=lambda r: (r[cost], -r[figure]), default=None)

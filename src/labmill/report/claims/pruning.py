@@ -1,37 +1,33 @@
-"""Prune loops: the triple of each step, how far it goes, and what it costs on test."""
+"""Prune loops: how far they go, and what they cost on test."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from labmill.evaluation.statistics import Verdict
+from labmill.index import cheapest_above
 from labmill.report.claims import words
 from labmill.report.claims.accuracy import ACCURACY, difference_claim
 from labmill.report.claims.evidence import Contrast, Evidence, compare_seeds
 from labmill.report.claims.images import image_claims
 from labmill.report.claims.template import Kind, Plain, plain
-from labmill.report.read import Row, made_by_all
+from labmill.report.read import Row, made_by_all, stage_of
 from labmill.runtime import read_json
 
-STEP = Plain(
-    "Step {step} of loop {loop} on {label}: validation accuracy {before} before, {after} "
-    "after removing units, {finetuned} after fine-tuning ({seeds}); "
-    "{parameters} of the parameters and {macs} of the multiply-adds are left."
-)
 REACH = Plain(
     "Loop {loop} on {label} can go on to step {step} ({macs} of the multiply-adds left, "
     "validation accuracy {finetuned}, dense {dense}) before the drop from the dense "
-    "network exceeds {drop}; at step {next} it is {lost}."
+    "network exceeds {drop}; at step {next} it is {lost}.{ends}"
 )
 REACH_ALL = Plain(
-    "Loop {loop} on {label}: up to its last step, {step} ({macs} of the multiply-adds left, "
+    "Loop {loop} on {label}: up to step {step}{shared} ({macs} of the multiply-adds left, "
     "validation accuracy {finetuned}, dense {dense}), the drop from the dense network "
-    "does not exceed {drop}."
+    "does not exceed {drop}.{ends}"
 )
 REACH_NONE = Plain(
     "Loop {loop} on {label}: the first step already costs {lost} of validation accuracy "
-    "against the dense network's {dense}, more than {drop}."
+    "against the dense network's {dense}, more than {drop}.{ends}"
 )
 ENOUGH = Plain(
     "Of the steps of loop {loop} on {label} with a validation accuracy above {least}, "
@@ -39,8 +35,6 @@ ENOUGH = Plain(
 )
 # What a loop without a limit of its own is held to.
 DROP = 0.01
-# A loop of more steps is told by its first and last.
-MOST_STEPS = 6
 
 
 def pruning_claims(evidence: Evidence) -> list[dict[str, Any]]:
@@ -48,68 +42,50 @@ def pruning_claims(evidence: Evidence) -> list[dict[str, Any]]:
     claims, ends = [], []
     for loop, settings in evidence.study["pruning"].items():
         for variant in settings["variants"]:
-            steps = steps_of(evidence, loop, variant)
-            if not steps:
-                continue
-            numbers = list(steps)
-            told = numbers if len(steps) <= MOST_STEPS else [numbers[0], numbers[-1]]
-            claims += [step_claim(evidence, loop, variant, k, steps[k]) for k in told]
-            claims += reach_claims(evidence, loop, variant, steps, settings)
-            claims += enough_claims(evidence, loop, variant, settings.get("above"))
-            ends += [c for c in contrasts(evidence, loop, variant) if c.pairs]
+            rows = loop_rows(evidence, loop, variant)
+            numbers = sorted(int(what) for what in rows if what.isdigit())
+            steps = {number: rows[str(number)] for number in numbers}
+            if steps:
+                claims += reach_claims(evidence, loop, variant, steps, settings)
+                least = settings["above"]
+                claims += enough_claims(evidence, loop, variant, steps, least)
+                ends += contrasts(evidence, loop, variant, ends_of(steps), rows)
     outcomes = compare_seeds(ends, [ACCURACY] * len(ends), "ends of the prune loops")
     claims += [difference_claim(evidence, outcome, "pruning") for outcome in outcomes]
     few = [o.contrast for o in outcomes if o.test.verdict is Verdict.TOO_FEW]
     return claims + image_claims(evidence, few, "pruning")
 
 
-def steps_of(evidence: Evidence, loop: str, variant: str) -> dict[int, list[Row]]:
-    """Step → rows of the seeds, for the steps that every seed has made."""
-    found: dict[int, list[Row]] = {}
+# Step → seed → row, steps in order.
+Steps = Mapping[int, Mapping[int, Row]]
+
+
+def loop_rows(evidence: Evidence, loop: str, variant: str) -> dict[str, dict[int, Row]]:
+    """Step or control of a loop → seed → row, where it ended well."""
+    found: dict[str, dict[int, Row]] = {}
     for row in evidence.rows:
-        name, _, step = row.cells["stage"].rpartition("_")
-        mine = (row.cells["variant"], name) == (variant, loop)
-        if mine and row.usable and "finetuned" in row.cells:
-            found.setdefault(int(step), []).append(row)
-    return {step: found[step] for step in made_by_all(found)}
+        name, what = stage_of(row.cells["stage"])
+        if row.usable and (row.cells["variant"], name) == (variant, loop):
+            found.setdefault(what, {})[row.cells["seed"]] = row
+    return found
 
 
-def mean(rows: Sequence[Row], column: str) -> float:
+def ends_of(steps: Steps) -> dict[int, Row]:
+    """Seed → the last network of its loop."""
+    last: dict[int, Row] = {}
+    for runs in steps.values():
+        last |= runs
+    return last
+
+
+def mean(rows: Iterable[Row], column: str) -> float:
     """A figure's mean over rows."""
     return float(np.mean([row.cells[column] for row in rows]))
 
 
-def left(rows: Sequence[Row]) -> str:
+def left(rows: Collection[Row]) -> str:
     """Share of the dense network's multiply-adds."""
     return words.percent(mean(rows, "macs") / mean(rows, "dense_macs"), 0)
-
-
-def step_claim(
-    evidence: Evidence, loop: str, variant: str, step: int, rows: Sequence[Row]
-) -> dict[str, Any]:
-    """One step's triple: before, after pruning, fine-tuned."""
-    digits = words.decimals(validation_images(evidence, variant), len(rows))
-    dense = evidence.usable(variant, "parameters")
-    whole = mean(list(dense.values()), "parameters") if dense else float("nan")
-    names = ("before", "after_pruning", "finetuned", "parameters", "macs")
-    return plain(
-        STEP,
-        f"prune:{loop}:{variant}:step{step}",
-        "pruning",
-        [row.input(name) for row in rows for name in names]
-        + [row.input("parameters") for row in dense.values()],
-        n=len(rows),
-        estimate=mean(rows, "finetuned") - mean(rows, "before"),
-        step=step,
-        loop=words.named(loop),
-        label=evidence.label(variant),
-        before=words.percent(mean(rows, "before"), digits),
-        after=words.percent(mean(rows, "after_pruning"), digits),
-        finetuned=words.percent(mean(rows, "finetuned"), digits),
-        seeds=words.averaged(len(rows)),
-        parameters=words.percent(mean(rows, "parameters") / whole, 0),
-        macs=left(rows),
-    )
 
 
 def validation_images(evidence: Evidence, variant: str) -> int:
@@ -122,28 +98,34 @@ def reach_claims(
     evidence: Evidence,
     loop: str,
     variant: str,
-    steps: Mapping[int, Sequence[Row]],
+    steps: Steps,
     settings: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
-    """The last step at which the mean drop from the dense network is within the limit."""
+    """The last step at which the mean drop from the dense network is within the limit.
+
+    Of the steps that every seed has made: only they have a mean of all seeds.
+    """
     limit = settings["drop"] or DROP
-    dense = mean(next(iter(steps.values())), "before")
-    lost = {step: dense - mean(rows, "finetuned") for step, rows in steps.items()}
+    shared = made_by_all(steps)
+    first = steps[shared[0]].values()
+    dense, seeds = mean(first, "before"), len(first)
+    lost = {k: dense - mean(steps[k].values(), "finetuned") for k in shared}
     over = [step for step, drop in lost.items() if drop > limit + 1e-9]
-    within = [step for step in steps if not over or step < over[0]]
-    seeds = len(next(iter(steps.values())))
+    within = [step for step in shared if not over or step < over[0]]
     digits = words.decimals(validation_images(evidence, variant), seeds)
     values: dict[str, Any] = {
         "loop": words.named(loop),
         "label": evidence.label(variant),
         "dense": words.percent(dense, digits),
         "drop": words.points(limit, 0 if round(100 * limit, 6) % 1 == 0 else 1),
+        "shared": ", the last that every seed made" if seeds > 1 else ", its last",
+        "ends": ended(steps, digits),
     }
     template = REACH if within and over else REACH_ALL if within else REACH_NONE
     if over:
         values |= {"next": over[0], "lost": words.points(lost[over[0]], max(digits, 1))}
     if within:
-        rows = steps[within[-1]]
+        rows = steps[within[-1]].values()
         values |= {
             "step": within[-1],
             "macs": left(rows),
@@ -154,7 +136,11 @@ def reach_claims(
             template,
             f"prune:{loop}:{variant}:reach",
             "pruning",
-            [row.input("finetuned") for rows in steps.values() for row in rows],
+            [
+                row.input("finetuned")
+                for runs in steps.values()
+                for row in runs.values()
+            ],
             kind=Kind.LOOP,
             about=f"{loop}:{variant}",
             n=seeds,
@@ -164,68 +150,66 @@ def reach_claims(
     ]
 
 
-def contrasts(evidence: Evidence, loop: str, variant: str) -> list[Contrast]:
+def ended(steps: Steps, digits: int) -> str:
+    """Where each seed's loop ended, if not all ended after the same step."""
+    ends = {
+        seed: (stage_of(row.cells["stage"])[1], row.cells["finetuned"])
+        for seed, row in ends_of(steps).items()
+    }
+    if len({step for step, _ in ends.values()}) == 1:
+        return ""
+    told = words.listed(
+        f"{step} (seed {seed}: {words.percent(accuracy, digits)})"
+        for seed, (step, accuracy) in ends.items()
+    )
+    return f" The loops of the seeds ended after steps {told}."
+
+
+def contrasts(
+    evidence: Evidence,
+    loop: str,
+    variant: str,
+    ends: Mapping[int, Row],
+    rows: Mapping[str, Mapping[int, Row]],
+) -> list[Contrast]:
     """Each seed's last pruned network against its dense one and the loop's controls."""
     label = evidence.label(variant)
-    ends = stage_rows(evidence, loop, variant)
     others = {
         "end": (f"{label} as trained", evidence.usable(variant, ACCURACY)),
-        "scratch": (
-            "the same widths trained from scratch",
-            stage_rows(evidence, loop, variant, "scratch"),
-        ),
-        "longer": (
-            f"{label}, unpruned and trained as long",
-            stage_rows(evidence, loop, variant, "longer"),
-        ),
+        "scratch": ("the same widths trained from scratch", rows.get("scratch", {})),
+        "longer": (f"{label}, unpruned and trained as long", rows.get("longer", {})),
     }
-    return [
+    made = [
         Contrast(
             f"prune:{loop}:{variant}:{name}",
             f"{label} after {words.named(loop)}",
             second,
-            {seed: [(ends[seed], rows[seed])] for seed in ends if seed in rows},
+            {
+                seed: [(end, other[seed])]
+                for seed, end in ends.items()
+                if seed in other
+                and all(ACCURACY in r.cells for r in (end, other[seed]))
+            },
         )
-        for name, (second, rows) in others.items()
+        for name, (second, other) in others.items()
     ]
-
-
-def stage_rows(
-    evidence: Evidence, loop: str, variant: str, control: str | None = None
-) -> dict[int, Row]:
-    """Seed → the row of a loop's last step, or of one of its controls, with scores."""
-    found: dict[int, Row] = {}
-    for row in evidence.rows:
-        name, _, stage = row.cells["stage"].rpartition("_")
-        mine = stage == control if control else stage.isdigit()
-        mine = mine and (row.cells["variant"], name) == (variant, loop)
-        if mine and row.usable and ACCURACY in row.cells:
-            found[row.cells["seed"]] = row
-    return found
+    return [contrast for contrast in made if contrast.pairs]
 
 
 def enough_claims(
-    evidence: Evidence, loop: str, variant: str, least: float | None
+    evidence: Evidence, loop: str, variant: str, steps: Steps, least: float | None
 ) -> list[dict[str, Any]]:
     """Each seed's step of fewest operations above an accuracy, and its test accuracy."""
     if least is None:
         return []
-    label, told, inputs = evidence.label(variant), [], []
-    seeds: dict[int, list[Row]] = {}
-    for row in evidence.rows:
-        name = row.cells["stage"].rpartition("_")[0]
-        mine = (row.cells["variant"], name) == (variant, loop)
-        if mine and row.usable and "finetuned" in row.cells:
-            seeds.setdefault(row.cells["seed"], []).append(row)
-    for seed, rows in seeds.items():
+    told, inputs = [], []
+    seeds = ends_of(steps)
+    for seed in seeds:
+        rows = [runs[seed] for runs in steps.values() if seed in runs]
         inputs += [row.input(name) for row in rows for name in ("finetuned", "macs")]
-        above = [row for row in rows if row.cells["finetuned"] > least]
-        row = min(
-            above,
-            key=lambda r: (r.cells["macs"], -r.cells["finetuned"]),
-            default=None,
-        )
-        told.append(f"seed {seed}: {enough(evidence, row) if row else 'none'}")
+        place = cheapest_above([row.cells for row in rows], least)
+        found = "none" if place is None else enough(evidence, rows[place])
+        told.append(f"seed {seed}: {found}")
     return [
         plain(
             ENOUGH,
@@ -234,7 +218,7 @@ def enough_claims(
             inputs,
             n=len(seeds),
             loop=words.named(loop),
-            label=label,
+            label=evidence.label(variant),
             least=words.percent(least, 0),
             told="; ".join(told),
         )

@@ -5,7 +5,6 @@ import pandas as pd
 
 from labmill.report.claims.words import quoted
 from labmill.report.pruned import CONTROLS, Network, networks
-from labmill.report.read import made_by_all
 from labmill.report.results import Results
 from labmill.report.searched import FEW, points_of
 from labmill.report.tables import Table
@@ -13,16 +12,15 @@ from labmill.report.text import count, duration, percent, points, setting, short
 
 
 def pruning(results: Results, loop: str, variant: str) -> Table:
-    """The triple of each step that all seeds made, and what is left: their means."""
+    """The triple of each step and what is left: means of the seeds that made it."""
     steps = pd.DataFrame(results.pruned[loop][variant])
-    kept = made_by_all({step: rows for step, rows in steps.groupby("step")})
-    steps = steps[steps["step"].isin(kept)]
     numbers = ["before", "after_pruning", "finetuned", "parameters", "macs"]
-    means = steps.groupby("step")[numbers].mean()
-    dense = steps["dense_macs"].iloc[0] if "dense_macs" in steps else np.nan
+    means, seeds = steps.groupby("step")[numbers].mean(), steps.groupby("step").size()
+    dense = steps["dense_macs"].iloc[0]
     rows = [
         [
             step,
+            seeds[step],
             *(percent(row[name]) for name in numbers[:3]),
             points(row["finetuned"] - row["before"]),
             count(row["parameters"]),
@@ -34,6 +32,7 @@ def pruning(results: Results, loop: str, variant: str) -> Table:
     return Table(
         [
             "Step",
+            "Seeds",
             "Before",
             "After pruning",
             "Fine-tuned",
@@ -43,8 +42,9 @@ def pruning(results: Results, loop: str, variant: str) -> Table:
             "of the dense net",
         ],
         rows,
-        f"Pruning {quoted(results.label(variant))} ({loop}): validation accuracy, means over seeds.",
-        "r" * 8,
+        f"Pruning {quoted(results.label(variant))} ({loop}): validation accuracy, means "
+        "over the seeds that made the step; a seed's loop ends where its rule says.",
+        "r" * 9,
     )
 
 
@@ -81,14 +81,13 @@ def at_step(network: Network) -> int:
 
 
 def scores(networks: list[Network]) -> list[str]:
-    """Number of runs, mean accuracies, and mean operations where they are known."""
-    tests = [n.test for n in networks if n.test is not None]
-    macs = [n.macs for n in networks if n.macs is not None]
+    """Number of runs, mean accuracies and operations; none that one of them lacks."""
+    tests, macs = ([getattr(n, name) for n in networks] for name in ("test", "macs"))
     return [
         str(len(networks)),
         percent(float(np.mean([n.accuracy for n in networks]))),
-        percent(float(np.mean(tests))) if tests else "–",
-        short(float(np.mean(macs))) if macs else "–",
+        percent(float(np.mean(tests))) if None not in tests else "–",
+        short(float(np.mean(macs))) if None not in macs else "–",
     ]
 
 
