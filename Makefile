@@ -36,7 +36,7 @@ doctor: $(READY)  ## Look at the SLURM cluster and write profiles/slurm/site.yam
 plan: $(READY) guard-NAME  ## NAME=<study> [SCALE=…]: what would run, why, and its price
 	$(BIN)/python -m labmill.cluster.price $(PLACE)
 
-verify: $(READY) guard-NAME  ## NAME=<study> [SCALE=…]: recompute every claim and table cell
+verify: $(READY) guard-NAME  ## NAME=<study> [SCALE=…]: recompute the scores, compare the report
 	$(BIN)/python -m labmill.report.verify results/$(PLACE)
 
 index: $(READY)  ## Write results/index.html: every study, its state, its headlines

@@ -1,14 +1,24 @@
 """The jobs that close a study: the summary of all results, the report, the export."""
 
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from labmill import edits, looks
 from labmill.differences import differences
+from labmill.fingerprint import digest
 from labmill.index import results_index
 from labmill.job import Job
 from labmill.loading import load_study
 from labmill.plan import Plan
+from labmill.registry import names
 from labmill.study import Study
+
+# The libraries that decide a report's bytes.
+WRITERS = (
+    *("numpy", "matplotlib", "altair", "vl-convert-python", "pillow"),
+    *("jinja2", "pypandoc_binary", "typst"),
+)
 
 
 def summarize_job(plan: Plan) -> Job:
@@ -19,13 +29,30 @@ def summarize_job(plan: Plan) -> Job:
 
 def report_job(plan: Plan) -> Job:
     """Write the report, which shows how the study runs on a cluster too."""
+    return writing(told(plan) | {"slurm": plan.slurm}, summarize_job(plan).fingerprint)
+
+
+def writing(settings: dict[str, Any], summary: str) -> Job:
+    """Write the report of a summary, by its fingerprint.
+
+    Its record names all that decides the report's bytes beside the results.
+    """
+    figures = (f"report.figures.{name}" for name in names("report/figures"))
     return Job(
         "report",
-        told(plan) | {"slurm": plan.slurm},
-        ("report.write",),
-        ("matplotlib", "altair"),
-        {"summary": summarize_job(plan).fingerprint},
+        settings,
+        ("report.write", *figures),
+        WRITERS,
+        {"summary": summary, "templates": templates()},
     )
+
+
+@cache
+def templates() -> str:
+    """Fingerprint of the report's templates, styles and scripts."""
+    report = Path(__file__).parent / "report"
+    files = sorted([*report.glob("templates/*"), *report.glob("assets/*")])
+    return digest({path.name: path.read_text(encoding="utf-8") for path in files})
 
 
 def mlflow_job(plan: Plan) -> Job:

@@ -34,6 +34,7 @@ def write_again(folder: Path, job: dict[str, Any], **replaced: Path) -> None:
         "html": folder / "report.html",
         "pdf": folder / "report.pdf",
         "figures": folder / "figures",
+        "record": folder / "report.json",
     }
     write(results_of(folder, job), **(files | replaced))
 

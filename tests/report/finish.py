@@ -1,18 +1,18 @@
-"""Bring synthetic results to a finished report, but for figures, HTML and PDF."""
+"""Bring synthetic results to a finished report."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from labmill.report.read import place_of
-from labmill.report.recompute import Unillustrated, opened
+from labmill.report.rewrite import rewrite
 from labmill.report.summarize import summarize, summary
 
 
 def finish(
     root: Path, job: Mapping[str, Any], index: Sequence[Mapping[str, Any]]
 ) -> Path:
-    """Write runs.csv, index.json, claims.json and report.md; the study's folder."""
+    """Write runs.csv, index.json, claims.json and the report; the study's folder."""
     planned = next(r for r in index if r["kind"] != "search")["folder"]
     results = root / Path(planned).parents[2]
     summarize(
@@ -23,6 +23,5 @@ def finish(
         claims=results / "claims.json",
     )
     made = summary(job, index, place_of(index, results))
-    text = Unillustrated(opened(results, results, made)).markdown()
-    (results / "report.md").write_text(text, encoding="utf-8")
+    rewrite(results, made, results, "#SBATCH --ntasks=1")
     return results

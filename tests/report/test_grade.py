@@ -11,6 +11,7 @@ from labmill.errors import LabmillError
 from labmill.report import grade as grader
 from labmill.report.capsule import capsule
 from labmill.report.grade import grade
+from labmill.report.verify import HOLDS
 from labmill.runtime import read_json, write_json
 
 
@@ -102,11 +103,13 @@ def test_differences_from_the_base_study(handed_in: Path, tmp_path: Path):
 def test_tampered_work_is_not_met(results: Path, tmp_path: Path):
     report = results / "report.md"
     report.write_text(report.read_text().replace("97.0", "99.0"))
+    page = results / "report.html"
+    page.write_text(page.read_text().replace("<p>", "<p>It is proven. ", 1))
     capsule(results, tmp_path / "x.zip")
     problems = failed(tmp_path / "x.zip", assignment(tmp_path))
-    assert list(problems) == [
-        "Every figure, claim and table follows from the predictions."
-    ]
+    assert list(problems) == [HOLDS]
+    named = {said.split(":")[0].split(",")[0] for said in problems[HOLDS]}
+    assert named == {"report.md", "report.html"}
 
 
 def test_wrong_assignment(

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,17 +16,17 @@ from synthetic import make_results
 
 from labmill.errors import LabmillError
 from labmill.report.mismatches import differences
-from labmill.report.verify import main, verify
+from labmill.report.verify import HOLDS, Verdict, main, recomputed, verify
 from labmill.runtime import read_json, write_json
 
 
 def test_honest_report_passes(results: Path):
-    assert verify(results) == []
+    assert verify(results) == Verdict([], [])
 
 
 def test_report_of_trouble_passes(tmp_path: Path):
     made = make_results(tmp_path, seeds=2, diverged=True, failed=True)
-    assert verify(finish(tmp_path, *made)) == []
+    assert verify(finish(tmp_path, *made)) == Verdict([], [])
 
 
 CELL = ("cnn", "0", "dense")
@@ -209,47 +210,102 @@ def concealed_failure(results: Path) -> None:
     edit_json(results / "index.json", change)
 
 
-ALONE = {
+def method(results: Path) -> None:
+    """A sentence of the report that states no claim."""
+    edit_text(results / "report.md", "accuracy is reported on test", "and on")
+
+
+def page(results: Path) -> None:
+    """A sentence of the page."""
+    edit_text(results / "report.html", "<p>", "<p>It is proven. ")
+
+
+def printed(results: Path) -> None:
+    """Some bytes after the PDF's end."""
+    path = results / "report.pdf"
+    path.write_bytes(path.read_bytes() + b"%more")
+
+
+def drawing(results: Path) -> None:
+    """A figure without content, one too many and one too few."""
+    (results / "figures/accuracy.svg").write_text("")
+    (results / "figures/wishes.svg").write_text("<svg/>")
+    (results / "figures/forest.svg").unlink()
+
+
+# What is in the results themselves, and what recomputing says of it.
+INSIDE = {
     prediction: "cnn/seed1/dense/metrics.json: parts.test.accuracy",
     metric: "cnn/seed1/dense/metrics.json: parts.test.accuracy",
-    cell_of_runs: "runs.csv: cnn seed 0 dense.test_accuracy is 0.99",
-    sentence: "claims.json: best.statement",
-    sentence_in_report: "report.md, summary: not found",
-    table_cell: "a table says '9",
-}
-TOGETHER = {
     confusion: "parts.validation.confusion.3.3",
     class_accuracy: "parts.test.class_accuracy.3",
+    label: "cnn/seed1/dense/predictions.npz: not of the sealed images",
     opening: "test_openings.jsonl lists 2",
     measurement: "runs.csv: cnn seed 0 dense.latency_ms_b1 ",
     epoch: "runs.csv: cnn seed 0 dense.train_accuracy",
     ranking: "arch/chosen.json: ranking",
+    cell_of_runs: "runs.csv: cnn seed 0 dense.test_accuracy is 0.99",
+    removed_run: "runs.csv: 35 rows, recomputed: 36",
+    sentence: "claims.json: best.statement",
     verdict: "claims.json: compare:network:cnn.verdict is 'lower'",
     invented_claim: "claims.json: invented: nothing supports this claim",
     concealed_failure: "index.json: runs.0.status is 'failed'",
-    label: "cnn/seed1/dense/predictions.npz: not of the sealed images",
-    sentence_among_observations: "no claim says so",
-    table_row: "rows of tables",
+}
+# What is in the files that people read.
+HANDED_IN = {
+    sentence_in_report: ["report.md, summary: says "],
+    sentence_among_observations: ["And the CNN is best of all."],
+    table_cell: ["a table says '9"],
+    table_row: ["nothing in the results says so: | CNN |", "not found: | CNN |"],
+    method: ["report.md, method: says 'Every variant"],
+    page: ["report.html: is not the file"],
+    printed: ["report.pdf: is not the file"],
+    drawing: [
+        f"figures/{name}.svg: is not the file"
+        for name in ("accuracy", "wishes", "forest")
+    ],
 }
 
 
-@pytest.mark.parametrize("tamper", ALONE, ids=lambda f: f.__name__)
-def test_tampering_is_seen(tamper: Callable[[Path], None], results: Path):
+@pytest.mark.parametrize("tamper", INSIDE, ids=lambda f: f.__name__)
+def test_tampering_with_results_is_seen(tamper: Callable[[Path], None], results: Path):
     tamper(results)
-    found = verify(results)
-    assert any(ALONE[tamper] in mismatch for mismatch in found), found
+    _, found = recomputed(results)
+    assert any(INSIDE[tamper] in mismatch for mismatch in found), found
 
 
-def test_every_tampering_is_named(results: Path):
-    for tamper in TOGETHER:
+def test_every_tampering_with_the_report_is_named(results: Path):
+    for tamper in HANDED_IN:
         tamper(results)
-    found = "\n".join(verify(results))
-    assert [said for said in TOGETHER.values() if said not in found] == []
+    verdict = verify(results)
+    found = "\n".join(verdict.mismatches)
+    for tamper, said in HANDED_IN.items():
+        assert any(one in found for one in said), (tamper, found)
+    # Nothing else is blamed.
+    assert verdict.unchecked == []
+    files = {f"figures/{name}.svg" for name in ("accuracy", "wishes", "forest")}
+    files |= {"report.md", "report.html", "report.pdf"}
+    assert {re.split("[:,]", said)[0] for said in verdict.mismatches} == files
 
 
-def test_removed_run_is_missed(results: Path):
-    removed_run(results)
-    assert verify(results) == ["runs.csv: 35 rows, recomputed: 36"]
+def test_other_makers_cannot_be_compared(results: Path):
+    def change(record: Any) -> None:
+        record["code"] |= {"typst": "0.1", "report.tables": "12345678"}
+        record["machine"]["system"] = "Darwin arm64"
+
+    edit_json(results / "report.json", change)
+    assert verify(results) == Verdict([], [])  # the bytes are the same all the same
+    printed(results)
+    page(results)
+    verdict = verify(results)
+    assert verdict.mismatches == []
+    why = "as it was written with another version of labmill, typst 0.1 (here "
+    assert [said.partition(", ")[0] for said in verdict.unchecked] == [
+        "report.html",
+        "report.pdf",
+    ]
+    assert all(why in said and "Darwin" in said for said in verdict.unchecked)
+    assert HOLDS not in str(verdict)
 
 
 def test_tampered_prediction_goes_through_to_claims_and_report(results: Path):
@@ -258,8 +314,9 @@ def test_tampered_prediction_goes_through_to_claims_and_report(results: Path):
         arrays = dict(file)
     arrays["test_logits"][:40] = np.roll(arrays["test_logits"][:40], 1, axis=1)
     np.savez(path, **arrays)
-    found = "\n".join(verify(results))
-    for file in ("metrics.json", "runs.csv", "claims.json: best", "report.md, results"):
+    found = "\n".join(verify(results).mismatches)
+    files = ("metrics.json", "runs.csv", "claims.json: best", "report.md, results")
+    for file in (*files, "report.html", "report.pdf", "figures/accuracy.svg"):
         assert file in found
 
 
@@ -279,7 +336,7 @@ def test_command(results: Path, capsys: pytest.CaptureFixture[str]):
     command = [sys.executable, "-m", "labmill.report.verify", str(results)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "follows from the predictions" in done.stdout
+    assert HOLDS in done.stdout
     metric(results)
     assert main([str(results)]) == 1
     said = capsys.readouterr().out

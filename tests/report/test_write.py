@@ -152,6 +152,7 @@ def test_pdf_is_the_same_bytes_when_built_again(folder, tmp_path):
         html=tmp_path / "again.html",
         markdown=tmp_path / "again.md",
         figures=tmp_path / "figures",
+        record=tmp_path / "again.json",
     )
     # Not in the assertion: pytest would look for what differs for ten minutes.
     same = again.read_bytes() == (folder / "report.pdf").read_bytes()

@@ -2,7 +2,7 @@
 
 REQUIRED INPUTS: every file of the plan's list of runs (never a glob)
 OUTPUTS: results/<study>/{runs.csv, index.json, claims.json, report.md, report.html,
-    report.pdf}, and for those who ask for it results/<study>/mlflow/
+    report.pdf, report.json}, and for those who ask for it results/<study>/mlflow/
 """
 
 
@@ -68,6 +68,7 @@ rule report:
             subcategory="Figures",
             labels={"figure": "{figure}"},
         ),
+        record="results/{study}/report.json",
     log:
         "logs/report/{study}.log",
     benchmark:

@@ -24,4 +24,5 @@ with logged(snakemake.log[0]):
         html=Path(snakemake.output.html),
         pdf=Path(snakemake.output.pdf),
         figures=Path(snakemake.output.figures),
+        record=Path(snakemake.output.record),
     )

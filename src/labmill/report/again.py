@@ -11,12 +11,10 @@ from pathlib import Path
 from labmill.cluster.script import batch_lines
 from labmill.errors import LabmillError
 from labmill.report.read import Place
-from labmill.report.recompute import opened
-from labmill.report.runs_table import write_table
+from labmill.report.rewrite import rewrite
 from labmill.report.summarize import summary
 from labmill.report.verify import records_of
-from labmill.report.write import write
-from labmill.runtime import read_json, write_json
+from labmill.runtime import read_json
 from labmill.workflow import ROOT
 
 
@@ -29,19 +27,11 @@ def again(results: Path, folder: Path | None = None) -> Path:
     if not (results / "index.json").is_file():
         raise LabmillError(f"{results}: no results here; build the study first")
     index = read_json(results / "index.json")
-    job = index["provenance"]
-    made = summary(job, records_of(index), Place(results, index["results"]))
-    out.mkdir(parents=True, exist_ok=True)
-    write_table(out / "runs.csv", made.table)
-    write_json(out / "claims.json", made.claims)
-    settings = job["settings"] | {"slurm": batch_lines({}, ROOT / "profiles/slurm")}
-    write(
-        opened(results, out, made, job | {"settings": settings}),
-        markdown=out / "report.md",
-        html=out / "report.html",
-        pdf=out / "report.pdf",
-        figures=out / "figures",
+    made = summary(
+        index["provenance"], records_of(index), Place(results, index["results"])
     )
+    out.mkdir(parents=True, exist_ok=True)
+    rewrite(results, made, out, batch_lines({}, ROOT / "profiles/slurm"))
     return out / "report.html"
 
 

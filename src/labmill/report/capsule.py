@@ -2,8 +2,9 @@
 
 Inside: `capsule.json` (what it is, SHA-256 of every file and of the weights that are left
 out), `plan.json` (the record of every job), the study file, the code that made it, the
-dataset's card with its digests, and the results from predictions to report. It unpacks
-into the layout of a working directory, and equal content gives equal bytes.
+dataset's card with its digests and the images that the report shows, and the results
+from predictions to report. It unpacks into the layout of a working directory, and equal
+content gives equal bytes.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from typing import Any
 from labmill import closing
 from labmill.errors import LabmillError
 from labmill.plan import Plan
+from labmill.report.pool import shown
 from labmill.report.read import Place
 from labmill.runtime import atomic_write, finite, read_json
 from labmill.workflow import ROOT
@@ -33,6 +35,7 @@ SUMMARY = (
     "report.md",
     "report.html",
     "report.pdf",
+    "report.json",
     "split.json",
     "split.npz",
     "test.npz",
@@ -49,7 +52,7 @@ def capsule(results: Path, out: Path) -> None:
     the one that the results were made of.
     """
     results = Path(results)
-    if not (results / "index.json").is_file() or not (results / "report.md").is_file():
+    if not all((results / name).is_file() for name in ("index.json", "report.json")):
         raise LabmillError(f"{results}: no finished report here; build the study first")
     index = read_json(results / "index.json")
     place = Place(results, index["results"])
@@ -60,10 +63,11 @@ def capsule(results: Path, out: Path) -> None:
         **results_in(index, place),
         **code_in(ROOT),
     }
-    card = root / "data" / plan.dataset_key / "card.json"
-    if card.is_file():
-        files[f"data/{plan.dataset_key}/card.json"] = card
+    dataset = f"data/{plan.dataset_key}"
+    files[f"{dataset}/card.json"] = root / dataset / "card.json"
     contents = {name: path.read_bytes() for name, path in files.items()}
+    kept = read_json(results / "report.json")["shown"]
+    contents[f"{dataset}/shown.npz"] = shown(root / dataset / "images.npy", kept)
     contents["plan.json"] = as_json(jobs_of(plan, index))
     about = {
         "study": index["study"],
@@ -105,7 +109,9 @@ def planned(root: Path, index: Mapping[str, Any]) -> Plan:
 
 def results_in(index: Mapping[str, Any], place: Place) -> dict[str, Path]:
     """The results' files by their name in the capsule; of the index, never a glob."""
+    drawn = read_json(place.folder / "report.json")["figures"]
     listed = [f"{place.planned}/{name}" for name in SUMMARY]
+    listed += [f"{place.planned}/figures/{name}.svg" for name in drawn]
     for run in index["runs"]:
         listed += [path for key, path in run["files"].items() if key not in LEFT_OUT]
     listed += index["searches"].values()

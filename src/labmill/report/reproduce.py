@@ -1,6 +1,6 @@
 """Check a capsule: `python -m labmill.report.reproduce x.zip [variant:seed]`.
 
-Re-verifies every claim from the predictions inside; with a run, trains it again with the
+Recomputes the report from the results inside; with a run, trains it again with the
 capsule's own code through the real workflow, and says whether the same came out.
 """
 
@@ -21,7 +21,7 @@ from labmill.errors import LabmillError, suggest
 from labmill.evaluation.statistics import wilson
 from labmill.report.capsule import sha256, unpack
 from labmill.report.read import UNUSABLE, Place
-from labmill.report.verify import verify
+from labmill.report.verify import Verdict, verify
 from labmill.runtime import read_json
 
 
@@ -57,8 +57,8 @@ class Again:
         )
 
 
-def reproduce(capsule: Path, run: str | None = None) -> tuple[list[str], list[Again]]:
-    """Mismatches of a capsule's report, and its run `variant:seed` done again.
+def reproduce(capsule: Path, run: str | None = None) -> tuple[Verdict, list[Again]]:
+    """Whether a capsule's report follows, and its run `variant:seed` done again.
 
     LabmillError when it is no capsule, has no such run, or the run fails.
     """
@@ -66,9 +66,9 @@ def reproduce(capsule: Path, run: str | None = None) -> tuple[list[str], list[Ag
         root = Path(folder)
         about = unpack(capsule, root)
         results = root / about["results"]
-        mismatches = verify(results)
+        verdict = verify(results)
         again = run_again(root, about, run) if run else []
-    return mismatches, again
+    return verdict, again
 
 
 def run_again(root: Path, about: Mapping[str, Any], run: str) -> list[Again]:
@@ -199,19 +199,14 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     run = arguments[1] if len(arguments) == 2 and arguments[1] else None
     try:
-        mismatches, again = reproduce(Path(arguments[0]), run)
+        verdict, again = reproduce(Path(arguments[0]), run)
     except LabmillError as error:
         print(f"Error: {error}")
         return 2
-    for said in [*mismatches, *again]:
+    for said in [*again, verdict]:
         print(said)
-    print(
-        f"{len(mismatches)} mismatches: the report does not follow from its predictions."
-        if mismatches
-        else "Every figure, claim and table follows from the predictions."
-    )
     different = any(one.outcome is Outcome.DIFFERENT for one in again)
-    return 1 if mismatches or different else 0
+    return 1 if verdict.mismatches or different else 0
 
 
 if __name__ == "__main__":

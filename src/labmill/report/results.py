@@ -11,6 +11,7 @@ import pandas as pd
 
 from labmill.errors import LabmillError, suggest
 from labmill.evaluation.statistics import Mean, mean_over_seeds
+from labmill.report.pool import Pool
 from labmill.report.read import UNUSABLE, Place, as_declared
 from labmill.report.text import title
 from labmill.runtime import read_json
@@ -148,9 +149,9 @@ class Results:
         return self.classes
 
     @cached_property
-    def pool(self) -> np.ndarray:
-        """All images, uint8 (N, channels, height, width), memory-mapped."""
-        return np.load(self.images, mmap_mode="r")
+    def pool(self) -> Pool:
+        """All images, uint8 (N, channels, height, width)."""
+        return Pool(self.images)
 
     @cached_property
     def parts(self) -> dict[str, np.ndarray]:

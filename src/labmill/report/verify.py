@@ -1,14 +1,15 @@
 """Recompute a report from its predictions: `python -m labmill.report.verify results/x`.
 
 From logits and labels: every figure of metrics.json; from these, the histories and the
-measurements: every cell of runs.csv, the order of every search, every claim; from these:
-every row of every table, every statement and the author's own numbers in report.md.
-What cannot be recomputed without training again (losses per epoch, timings, the steps
-between two evaluations of a prune loop) is taken from its file.
+measurements: every cell of runs.csv, the order of every search, every claim; from these
+the report is written anew, and report.md, report.html, report.pdf and every figure must
+be the same files. What cannot be recomputed without training again (losses per epoch,
+timings, the steps between two evaluations of a prune loop) is taken from its file.
 """
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +18,60 @@ import numpy as np
 from labmill.data import arrays
 from labmill.errors import LabmillError
 from labmill.evaluation.metrics import score
-from labmill.report.mismatches import (
-    claim_mismatches,
-    differences,
-    report_mismatches,
-    table_mismatches,
-)
+from labmill.report.mismatches import claim_mismatches, differences, table_mismatches
 from labmill.report.read import PARTS, Place
+from labmill.report.rewrite import REPORT, report_mismatches
 from labmill.report.summarize import Summary, summary
 from labmill.runtime import finite, read_json
 from labmill.search.select import figures_of, rank
 
-FILES = ("index.json", "runs.csv", "claims.json", "report.md")
+FILES = ("index.json", "runs.csv", "claims.json", *REPORT, "report.json")
+HOLDS = (
+    "The report, word for word and figure for figure, is what these results give: scores "
+    "and claims recomputed from the predictions, losses and timings as their files have them."
+)
 
 
-def verify(results: Path) -> list[str]:
-    """What does not follow from the predictions; empty when all does.
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a check.
+
+    Attributes:
+        mismatches: what does not follow from the results.
+        unchecked: files that could not be compared, and why.
+    """
+
+    mismatches: Sequence[str]
+    unchecked: Sequence[str]
+
+    def __str__(self) -> str:
+        lines = [*self.mismatches, *(f"Not checked: {said}" for said in self.unchecked)]
+        if self.mismatches:
+            count = len(self.mismatches)
+            lines.append(
+                f"{count} mismatches: this report does not follow from its results."
+            )
+        elif self.unchecked:
+            lines.append(
+                "Every claim and table follows from the results; see what was not checked."
+            )
+        else:
+            lines.append(HOLDS)
+        return "\n".join(lines)
+
+
+def verify(results: Path) -> Verdict:
+    """Recompute a finished report and compare.
 
     results: a study's folder. LabmillError when it holds no finished report.
     """
-    results = Path(results)
+    made, found = recomputed(Path(results))
+    more, unchecked = report_mismatches(Path(results), made)
+    return Verdict([*found, *more], unchecked)
+
+
+def recomputed(results: Path) -> tuple[Summary, list[str]]:
+    """The summary from the predictions, and what of the stored one does not follow."""
     missing = [name for name in FILES if not (results / name).is_file()]
     if missing:
         raise LabmillError(f"{results}: no finished report here; missing: {missing[0]}")
@@ -45,7 +80,7 @@ def verify(results: Path) -> list[str]:
     found: list[str] = []
 
     def scores(record: Mapping[str, Any]) -> dict[str, Any]:
-        metrics, wrong = recomputed(record, place)
+        metrics, wrong = rescored(record, place)
         found.extend(wrong)
         return metrics
 
@@ -57,7 +92,7 @@ def verify(results: Path) -> list[str]:
     for key in ("runs", "searches", "edits", "mixed"):
         found += differences(index[key], finite(made.index[key]), f"index.json: {key}")
     found += claim_mismatches(results / "claims.json", made.claims)
-    return found + report_mismatches(results, made)
+    return made, found
 
 
 def records_of(index: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -73,7 +108,7 @@ def records_of(index: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [*index["runs"], *searches, *edits]
 
 
-def recomputed(
+def rescored(
     record: Mapping[str, Any], place: Place
 ) -> tuple[dict[str, Any], list[str]]:
     """metrics.json with all that logits and labels decide put in anew; mismatches."""
@@ -165,17 +200,10 @@ def main(arguments: Sequence[str]) -> int:
     except LabmillError as error:
         print(f"Error: {error}")
         return 2
-    for mismatch in found:
-        print(mismatch)
-    mixtures = read_json(Path(arguments[0]) / "index.json")["mixed"]
-    print("\n".join(f"Note: {said}" for said in mixtures), end="\n" if mixtures else "")
-    if found:
-        print(
-            f"{len(found)} mismatches: this report does not follow from its predictions."
-        )
-        return 1
-    print("Every figure, claim and table follows from the predictions.")
-    return 0
+    for said in read_json(Path(arguments[0]) / "index.json")["mixed"]:
+        print(f"Note: {said}")
+    print(found)
+    return 1 if found.mismatches else 0
 
 
 if __name__ == "__main__":

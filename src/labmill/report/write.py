@@ -12,16 +12,23 @@ from labmill.report.explorer import explorer
 from labmill.report.figures import Drawing
 from labmill.report.render import to_html, to_pdf
 from labmill.report.results import Results
-from labmill.runtime import atomic_write, log
+from labmill.runtime import atomic_write, log, write_json
 
 
 def write(
-    results: Results, *, markdown: Path, html: Path, pdf: Path, figures: Path
+    results: Results,
+    *,
+    markdown: Path,
+    html: Path,
+    pdf: Path,
+    figures: Path,
+    record: Path,
 ) -> None:
     """Write the report of one study.
 
-    figures: a folder that gets one SVG per figure. LabmillError where the author's own
-    words name a section, figure or number that does not exist.
+    figures: a folder that gets one SVG per figure; record: JSON, the job that wrote the
+    report, `figures` (names) and `shown` (indices of the dataset's images in it). LabmillError where the
+    author's own words name a section, figure or number that does not exist.
     """
     document = Document(results)
     text = document.markdown()
@@ -56,6 +63,10 @@ def write(
     )
     with atomic_write(pdf, "wb") as file:
         file.write(printed)
+    write_json(
+        record,
+        results.job | {"figures": sorted(drawn), "shown": sorted(results.pool.shown)},
+    )
     log.info("%d figures, HTML %.1f MB", len(drawn), len(page.encode()) / 1e6)
 
 
