@@ -15,7 +15,7 @@ from labmill.report.claims import Evidence, make_claims
 from labmill.report.mixed import mixed
 from labmill.report.read import Place, Row, Scores, as_declared, place_of, read_rows
 from labmill.report.runs_table import as_table, write_table
-from labmill.runtime import log, write_json
+from labmill.runtime import log, read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ def summary(
 ) -> Summary:
     """Everything that follows from the files; `scores` replaces reading metrics.json."""
     study = as_declared(job["settings"]["study"])
+    index = labelled(index, place)
     rows = read_rows(index, place, scores)
     searches = {
         record["stage"]: record["files"]["chosen"]
@@ -81,3 +82,26 @@ def summary(
         study=study, rows=rows, place=place, searches=searches, edits=edits
     )
     return Summary(rows, as_table(rows), told, make_claims(evidence))
+
+
+def labelled(
+    index: Sequence[Mapping[str, Any]], place: Place
+) -> list[Mapping[str, Any]]:
+    """The records, those of confirmed edits called after what the edit turned out to be."""
+    labels = {r["variant"]: r["label"] for r in index if r["kind"] == "variant"}
+    for record in index:
+        path = (
+            place.path(record["files"]["confirmed"])
+            if record["kind"] == "edits"
+            else None
+        )
+        if path and path.is_file():
+            origin = record["variant"]
+            for rank, row in enumerate(read_json(path)["ranking"], 1):
+                labels[f"{origin}_confirmed{rank}"] = (
+                    f"{labels[origin]}, {row['words']}"
+                )
+    return [
+        {**r, "label": labels[r["variant"]]} if r["kind"] == "variant" else r
+        for r in index
+    ]

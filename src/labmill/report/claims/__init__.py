@@ -15,7 +15,11 @@ from labmill.report.claims.arithmetic import decoding_claims, speed_claims
 from labmill.report.claims.budgets import budget_claims
 from labmill.report.claims.compare import compare_claims
 from labmill.report.claims.cost import confusion_claims, cost_claims, curve_claims
-from labmill.report.claims.edits import edit_claims, profile_claims
+from labmill.report.claims.edits import (
+    edit_claims,
+    profile_claims,
+    published_edit_claims,
+)
 from labmill.report.claims.evidence import Evidence
 from labmill.report.claims.lessons import lesson_claims
 from labmill.report.claims.looks import formulate_claims, influence_claims
@@ -33,7 +37,7 @@ SECTIONS = {
     "ranking": (ranking_claims, decoding_claims),
     "compare": (budget_claims, compare_claims),
     "classes": (confusion_claims,),
-    "published": (published_claims,),
+    "published": (published_claims, published_edit_claims),
     "cost": (cost_claims, speed_claims, formulate_claims),
     "pruning": (pruning_claims, influence_claims),
     "search": (search_claims,),

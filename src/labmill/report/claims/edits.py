@@ -21,11 +21,18 @@ STEP = Plain(
 FORETOLD = Plain(
     "For {label}, {count} edits were timed step by step in turns with the network as it is. "
     "The savings predicted from its profile correlate with the measured ones with "
-    "r = {predicted}; counting operations alone, r = {operations}."
+    "r = {predicted}, and are {predicted_error} away from them on average; those of "
+    "counting operations alone, r = {operations} and {operations_error}. Farthest off is "
+    "the prediction for “{off}”: {said} predicted, {found} measured."
 )
 FORETOLD_FEW = Plain(
     "For {label}, {count} edits were timed step by step in turns with the network as it is: "
     "too few, or too much alike, for a correlation with the prediction."
+)
+TRIED = Plain(
+    "Of the {count} edits of {label} that were trained for {epochs}, {kept} by no other, "
+    "nor by the network as it is, in measured time and validation accuracy: {names}. "
+    "Trained in full with all seeds: {full}.{left}"
 )
 EDIT = Plain(
     "{edit} ({lines} changed in {label}): {saved} of a training step is saved "
@@ -40,14 +47,26 @@ VERDICT = Plain(
 NO_VERDICT = Plain(
     "No change of {label} is accepted: of the {count} that were trained in full, none has "
     "both a saving outside the noise of its timing and an accuracy whose 95 % interval "
-    "stays within {tolerance} of the network as it is."
+    "stays within {tolerance} of the network as it is.{nearest}"
+)
+NEAREST = (
+    " Nearest to that comes: {edit}. It saves {saved} of a training step "
+    "({saved_interval}) at a difference in test accuracy of {difference} ({interval})."
+)
+PUBLISHED_EDIT = Plain(
+    "Published edit of {before}, {edited}: there {time} training time and {accuracy} of "
+    "test accuracy (by the figures of one run each); here {ours} ({interval}, {seeds})."
 )
 SHOWN_MODULES = 3
+SECONDS = "train_seconds"
 
 
 @dataclass(frozen=True)
 class Tried:
-    """An edit that was trained in full: its row of a ranking, and where that stands."""
+    """An edit that was trained in full: its row of a ranking, and where that stands.
+
+    floor: what timing the network against itself finds at the utmost.
+    """
 
     variant: str
     row: Mapping[str, Any]
@@ -55,19 +74,25 @@ class Tried:
     place: int
     contrast: Contrast
     comparison: SeedComparison | None
+    floor: float
 
     @property
     def saves(self) -> bool:
         """Whether the measured saving is outside the noise of its timing."""
-        return self.row["measured"]["low"] > 0
+        return self.row["measured"]["low"] > self.floor
 
     def keeps(self, tolerance: float) -> bool | None:
         """Whether accuracy surely stays within the tolerance; None with too few seeds."""
-        known = self.comparison
-        if known is None or known.n < LEAST_SEEDS:
+        if self.comparison is None or self.comparison.n < LEAST_SEEDS:
             return None
-        low = known.estimate if known.low is None else known.low
-        return low >= -tolerance
+        return self.least >= -tolerance
+
+    @property
+    def least(self) -> float:
+        """The lower end of the difference in accuracy, which there must be."""
+        assert self.comparison is not None
+        low = self.comparison.low
+        return self.comparison.estimate if low is None else low
 
     def inputs(self) -> list[dict[str, str]]:
         """Where the figures stand."""
@@ -108,7 +133,7 @@ def step_claim(
         key=lambda m: -(m["own_forward_ms"] + m["own_backward_ms"]),
     )[:SHOWN_MODULES]
     shares = [
-        f"{words.named(module['name'] or module['kind'])} "
+        f"{words.named(module['name'].removeprefix('layers.') or module['kind'])} "
         f"({words.percent((module['own_forward_ms'] + module['own_backward_ms']) / whole, 0)})"
         for module in leaves
     ]
@@ -123,6 +148,10 @@ def step_claim(
             {"file": planned, "field": f"profile.{name}"}
             for name in ("step.median_ms", "phases", "modules")
         ],
+        kind=Kind.STEP
+        if variant in (evidence.study["edits"] or {}).get("variants", ())
+        else Kind.DETAIL,
+        about=variant,
         n=profile["step"]["n"],
         estimate=profile["step"]["median_ms"],
         label=evidence.label(variant),
@@ -144,10 +173,10 @@ def edit_claims(evidence: Evidence) -> Claims:
         path = evidence.place.path(files["edits"]) if files["edits"] else None
         if path is None or not path.is_file():
             continue
-        claims.append(
-            prediction_claim(evidence, variant, files["edits"], read_json(path))
-        )
-        tried = in_full(evidence, variant, files)
+        proposed = read_json(path)
+        claims.append(prediction_claim(evidence, variant, files["edits"], proposed))
+        claims += tried_claim(evidence, variant, files["confirmed"])
+        tried = in_full(evidence, variant, files, proposed["noise"]["floor"])
         claims += [edit_claim(evidence, variant, one) for one in tried]
         if tried:
             claims.append(verdict_claim(evidence, variant, tried))
@@ -160,15 +189,26 @@ def prediction_claim(
     """How predicted and measured savings go together."""
     found = proposed["correlation"]
     known = found["predicted"] is not None and found["operations"] is not None
-    values = {
-        name: words.fixed(found[name], 2) if known else ""
-        for name in ("predicted", "operations")
-    }
+    values = {}
+    if known:
+        timed = [row for row in proposed["ranking"] if (row["measured"] or {}).get("n")]
+        off = max(timed, key=lambda row: abs(row["measured"]["saving"] - said(row)))
+        values = {
+            name: words.fixed(found[name], 2) for name in ("predicted", "operations")
+        } | {
+            f"{name}_error": words.points(found[f"{name}_error"], 1)
+            for name in ("predicted", "operations")
+        }
+        values["off"] = words.escape(off["words"])
+        values["said"] = words.percent(said(off), 0)
+        values["found"] = words.percent(off["measured"]["saving"], 0)
     return plain(
         FORETOLD if known else FORETOLD_FEW,
         f"edits:{variant}:prediction",
         "edits",
-        [{"file": file, "field": "correlation"}],
+        [{"file": file, "field": name} for name in ("correlation", "ranking")],
+        kind=Kind.EDIT,
+        about=variant,
         n=found["n"],
         estimate=found["predicted"],
         label=evidence.label(variant),
@@ -177,7 +217,51 @@ def prediction_claim(
     )
 
 
-def in_full(evidence: Evidence, variant: str, files: Mapping[str, str]) -> list[Tried]:
+def said(row: Mapping[str, Any]) -> float:
+    """The saving that was predicted."""
+    return row["predicted"]["saving"]
+
+
+def tried_claim(evidence: Evidence, variant: str, file: str | None) -> Claims:
+    """Which of the briefly trained edits nothing dominated, and which went on."""
+    path = evidence.place.path(file) if file else None
+    if path is None or not path.is_file():
+        return []
+    rows = read_json(path)["ranking"]
+    edits = evidence.study["edits"]
+    full = rows[: edits["confirm"]]
+    kept = [row for row in rows if row["undominated"]]
+    left = [row for row in kept if row not in full]
+    names = {
+        name: words.listed(
+            (f"“{words.escape(row['words'])}”" for row in some), most=len(rows)
+        )
+        for name, some in (("names", kept), ("full", full), ("left", left))
+    }
+    number = len(kept)
+    return [
+        plain(
+            TRIED,
+            f"edits:{variant}:tried",
+            "edits",
+            [{"file": file, "field": "ranking"}],
+            n=len(rows),
+            label=evidence.label(variant),
+            count=len(rows),
+            epochs=words.number_of(edits["epochs"], "epoch"),
+            kept=f"{words.spelled(number)} {'is' if number == 1 else 'are'} dominated",
+            names=names["names"] or "none",
+            full=names["full"],
+            left=f" Not: {names['left']}; the study confirms {words.spelled(len(full))}."
+            if left
+            else "",
+        )
+    ]
+
+
+def in_full(
+    evidence: Evidence, variant: str, files: Mapping[str, str], floor: float
+) -> list[Tried]:
     """The edits that were trained with all seeds: declared variants, confirmed trials."""
     found = []
     for kind, file in files.items():
@@ -198,7 +282,7 @@ def in_full(evidence: Evidence, variant: str, files: Mapping[str, str]) -> list[
                 ACCURACY,
             )
             compared = paired_seeds(*pair.values(ACCURACY)) if pair.pairs else None
-            found.append(Tried(name, row, file, place, pair, compared))
+            found.append(Tried(name, row, file, place, pair, compared, floor))
     return found
 
 
@@ -214,7 +298,10 @@ def edit_claim(evidence: Evidence, variant: str, tried: Tried) -> dict[str, Any]
     elif not keeps:
         judgement = f"It is not accepted: the interval reaches beyond −{within}."
     elif not tried.saves:
-        judgement = "It is not accepted: the saving is not outside the timing's noise."
+        judgement = (
+            "It is not accepted: the saving is not outside the timing's noise, "
+            f"{words.points(tried.floor, 1)}."
+        )
     else:
         judgement = f"It is accepted: the interval stays above −{within}."
     return told(
@@ -238,6 +325,8 @@ def verdict_claim(
     tolerance = evidence.study["edits"]["tolerance"]
     accepted = [one for one in tried if one.keeps(tolerance) and one.saves]
     if not accepted:
+        near = [one for one in tried if one.saves and one.keeps(tolerance) is not None]
+        nearest = max(near, key=lambda one: one.least, default=None)
         return plain(
             NO_VERDICT,
             f"edits:{variant}:verdict",
@@ -249,6 +338,9 @@ def verdict_claim(
             label=evidence.label(variant),
             tolerance=words.points(tolerance, 1),
             count=len(tried),
+            nearest=NEAREST.format(**numbers(evidence, variant, nearest))
+            if nearest
+            else "",
         )
     least = min(
         accepted, key=lambda t: (t.row["changes"], -t.row["measured"]["saving"])
@@ -274,28 +366,86 @@ def told(
     **values: Any,
 ) -> dict[str, Any]:
     """A claim on one edit, its interval that of the difference in accuracy."""
-    measured, compared = tried.row["measured"], tried.comparison
-    estimate, low, high = (
-        (compared.estimate, compared.low, compared.high)
-        if compared
-        else (0.0, None, None)
-    )
-    ends = [words.fixed(100 * measured[key], 0) for key in ("low", "high")]
-    seeds = compared.n if compared else 0
-    digits = words.decimals(evidence.images(variant), max(1, seeds))
+    compared = tried.comparison
     claim = plain(
         template,
         id,
         "edits",
         tried.inputs(),
-        n=seeds,
-        estimate=estimate,
+        n=compared.n if compared else 0,
+        estimate=compared.estimate if compared else 0.0,
         label=evidence.label(variant),
-        edit=words.escape(tried.row["words"]).capitalize(),
-        saved=words.percent(measured["saving"], 0),
-        saved_interval=f"95{words.SPACE}% interval {ends[0]} to {ends[1]}{words.SPACE}%",
-        difference=words.signed(estimate, "%", digits),
-        interval=words.interval(low, high, "%", digits),
+        **numbers(evidence, variant, tried),
         **values,
     )
-    return claim | {"interval": [low, high] if low is not None else None}
+    return claim | {"interval": ends(compared)}
+
+
+def numbers(evidence: Evidence, variant: str, tried: Tried) -> dict[str, str]:
+    """An edit's saving and its difference in accuracy, in words."""
+    measured, compared = tried.row["measured"], tried.comparison
+    low, high = (words.fixed(100 * measured[key], 0) for key in ("low", "high"))
+    return {
+        "edit": words.escape(tried.row["words"]).capitalize(),
+        "saved": words.percent(measured["saving"], 0),
+        "saved_interval": f"95{words.SPACE}% interval {low} to {high}{words.SPACE}%",
+    } | difference(evidence, variant, compared)
+
+
+def difference(
+    evidence: Evidence, variant: str, compared: SeedComparison | None
+) -> dict[str, str]:
+    """A difference in accuracy and its interval, in words."""
+    digits = words.decimals(evidence.images(variant), compared.n if compared else 1)
+    low, high = ends(compared) or (None, None)
+    estimate = compared.estimate if compared else 0.0
+    return {
+        "difference": words.signed(estimate, "%", digits),
+        "interval": words.interval(low, high, "%", digits),
+    }
+
+
+def ends(compared: SeedComparison | None) -> list[float] | None:
+    """A comparison's interval, None where it has none."""
+    if compared is None or compared.low is None or compared.high is None:
+        return None
+    return [compared.low, compared.high]
+
+
+def published_edit_claims(evidence: Evidence) -> Claims:
+    """What an earlier report's edits changed there, and in accuracy here."""
+    published = evidence.study["published"] or {"edits": {}}
+    claims = []
+    for edited, before in published["edits"].items():
+        there = [published["variants"].get(name, {}) for name in (edited, before)]
+        pair = contrast(
+            evidence,
+            f"published:{edited}:edit",
+            (evidence.label(edited), evidence.label(before)),
+            [(edited, before)],
+            ACCURACY,
+        )
+        if not pair.pairs or not all({ACCURACY, SECONDS} <= {*one} for one in there):
+            continue
+        compared = paired_seeds(*pair.values(ACCURACY))
+        after, unedited = there
+        told = difference(evidence, edited, compared)
+        claim = plain(
+            PUBLISHED_EDIT,
+            pair.id,
+            "published",
+            pair.inputs(ACCURACY),
+            about=edited,
+            n=compared.n,
+            estimate=compared.estimate,
+            before=pair.second,
+            edited=pair.first,
+            time=f"{words.fixed(100 * (after[SECONDS] / unedited[SECONDS] - 1), 1)}"
+            f"{words.SPACE}%",
+            accuracy=words.signed(after[ACCURACY] - unedited[ACCURACY], "%", 2),
+            ours=told["difference"],
+            interval=told["interval"],
+            seeds=words.number_of(compared.n, "seed"),
+        )
+        claims.append(claim | {"interval": ends(compared)})
+    return claims

@@ -33,6 +33,7 @@ class Kind(StrEnum):
     QUESTION = "question"
     LOOP = "loop"
     SEARCH = "search"
+    STEP = "step"
     EDIT = "edit"
     SPEED = "speed"
     DECODING = "decoding"

@@ -37,7 +37,8 @@ def latency(results: Results) -> Table | None:
             *(f"Latency, batch {batch} (ms)" for batch in batches),
         ],
         rows,
-        "Cost of the networks: median latency and its quartiles.",
+        "Cost of the networks: median latency and its quartiles. Each network was timed by "
+        "a job of its own, with other work beside it: small differences may be that.",
     )
 
 

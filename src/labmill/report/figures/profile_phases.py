@@ -2,13 +2,14 @@
 
 from matplotlib.figure import Figure
 
+from labmill.measure.trace import PHASES
 from labmill.report import style
-from labmill.report.profiles import PHASES, profiled
+from labmill.report.profiles import APART, profiled
 from labmill.report.results import Results
 
 CAPTION = (
     "Where a training step's time goes: shares of the phases, timed without the "
-    "profiler. At the right: the whole step."
+    f"profiler. At the right: the whole step. {APART}"
 )
 ALT = (
     "Stacked bars, one per variant: shares of data, forward, loss, backward, optimizer."
