@@ -346,6 +346,7 @@ GOOD = defaults() | {"num_classes": 3, "image_size": 32}
         ),
         ("queries", {"queries": "classes"}),
         ("mlp_widths", {"mlp_widths": [1, 2]}),
+        ("mlp_ratio", {"mlp_ratio": 0.0}),
         ("dropout", {"dropout": 1.0}),
         ("depth", {"depth": 0}),
     ],

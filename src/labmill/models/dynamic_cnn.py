@@ -21,7 +21,11 @@ CHANNELS_LAST = True
 
 REQUIRES = {
     "widths": ("widths and min(widths) >= 1", "must be whole numbers from 1"),
-    "kernel": ("kernel % 2 == 1", "must be odd, so that images keep their size"),
+    "kernel": (
+        "kernel >= 1 and kernel % 2 == 1",
+        "must be odd, so that images keep their size",
+    ),
+    "hidden": ("hidden >= 1", "must be at least 1"),
     "dropout": ("0 <= dropout < 1", "must be at least 0 and below 1"),
 }
 

@@ -17,8 +17,14 @@ HEAVY = True
 
 REQUIRES = {
     "widths": ("widths and min(widths) >= 1", "must be whole numbers from 1"),
-    "blocks": ("len(blocks) == len(widths)", "must have one number per width"),
-    "hidden": ("not hidden or len(hidden) == sum(blocks)", "must have one per block"),
+    "blocks": (
+        "len(blocks) == len(widths) and min(blocks) >= 1",
+        "must have one number from 1 per width",
+    ),
+    "hidden": (
+        "not hidden or (len(hidden) == sum(blocks) and min(hidden) >= 1)",
+        "must have one number from 1 per block",
+    ),
 }
 
 

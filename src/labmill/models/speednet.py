@@ -18,7 +18,11 @@ from labmill.models.layers import Classifier
 CHANNELS_LAST = True
 
 REQUIRES = {
-    "widths": ("len(widths) % 2 == 0", "must have two numbers per group"),
+    "widths": (
+        "len(widths) % 2 == 0 and min(widths) >= 1",
+        "must have two numbers from 1 per group",
+    ),
+    "stem": ("stem is None or stem >= 0", "must be at least 0"),
 }
 
 

@@ -19,15 +19,18 @@ from labmill.models.embedding import sinusoidal_table
 KIND = "sequence"  # token sequences in, logits per target position out
 
 REQUIRES = {
+    "dim": ("dim >= 1", "must be at least 1"),
+    "ffn": ("ffn >= 1", "must be at least 1"),
     "heads": ("heads >= 1 and dim % heads == 0", "must divide dim"),
     "encoder_layers": ("encoder_layers >= 1", "must be at least 1"),
     "decoder_layers": ("decoder_layers >= 1", "must be at least 1"),
     "mlp_widths": (
-        "mlp_widths is None or len(mlp_widths) == encoder_layers + decoder_layers",
-        "must have one entry per encoder block, then one per decoder block",
+        "mlp_widths is None or (len(mlp_widths) == encoder_layers + decoder_layers "
+        "and min(mlp_widths) >= 1)",
+        "must have one number from 1 per encoder block, then one per decoder block",
     ),
     "max_length": (
-        "max_length is None or max_length >= image_size",
+        "max_length is None or (max_length >= 1 and max_length >= image_size)",
         "must not be shorter than the sequences",
     ),
     "dropout": ("0 <= dropout < 1", "must be at least 0 and below 1"),

@@ -13,7 +13,11 @@ from labmill.models.layers import FeedForward, output_width
 CHANNELS_LAST = True
 
 REQUIRES = {
-    "kernel2": ("kernel1 + kernel2 - 2 < image_size", "must fit what kernel1 leaves"),
+    "kernel1": ("1 <= kernel1 <= image_size", "must fit into the image"),
+    "kernel2": (
+        "kernel2 >= 1 and kernel1 + kernel2 - 2 < image_size",
+        "must fit what kernel1 leaves",
+    ),
     "filters1": ("filters1 >= 1", "must be at least 1"),
     "filters2": ("filters2 >= 1", "must be at least 1"),
     "dense": ("dense >= 1", "must be at least 1"),

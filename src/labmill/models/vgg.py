@@ -22,7 +22,11 @@ CHECK = "labmill.models.description:check"
 
 REQUIRES = {
     "image_size": ("layers or image_size >= 32", "must be 32 or more for five pools"),
-    "classifier": ("not classifier or len(classifier) == 2", "must have two widths"),
+    "classifier": (
+        "not classifier or (len(classifier) == 2 and min(classifier) >= 1)",
+        "must have two widths from 1",
+    ),
+    "pooled": ("pooled >= 1", "must be at least 1"),
 }
 
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))

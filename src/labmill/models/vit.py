@@ -25,7 +25,9 @@ REQUIRES = {
         "stride is None or 1 <= stride <= patch",
         "must lie between 1 and patch: a larger stride would skip pixels",
     ),
+    "dim": ("dim >= 1", "must be at least 1"),
     "depth": ("depth >= 1", "must be at least 1"),
+    "decoder_depth": ("decoder_depth >= 0", "must be at least 0"),
     "heads": ("heads >= 1 and dim % heads == 0", "must divide dim"),
     "decoder_heads": (
         "decoder_heads is None or (decoder_heads >= 1 and dim % decoder_heads == 0)",
@@ -49,9 +51,11 @@ REQUIRES = {
         "queries == 'class_token' or decoder_depth >= 1",
         "classes needs decoder_depth of at least 1",
     ),
+    "mlp_ratio": ("mlp_ratio * dim >= 1", "must leave an MLP a hidden feature"),
     "mlp_widths": (
-        "mlp_widths is None or len(mlp_widths) == depth + decoder_depth",
-        "must have one entry per encoder block, then one per decoder block",
+        "mlp_widths is None or (len(mlp_widths) == depth + decoder_depth "
+        "and min(mlp_widths) >= 1)",
+        "must have one number from 1 per encoder block, then one per decoder block",
     ),
     "dropout": ("0 <= dropout < 1", "must be at least 0 and below 1"),
 }
