@@ -1,15 +1,21 @@
 """A wrong study file gets one message: file, line, key, found, allowed."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from labmill.errors import LabmillError
+from labmill.options import collect
 from labmill.plan import Plan
+from labmill.study import Model, Study
 
 VIT = "title: x\nvariants:\n  a: {model: {name: vit, patch: 2%s}}\n"
 OK = VIT % ""
+TWO = "title: x\nvariants:\n  {a: {}, b: {}}\n"
 
 CASES = {
     "unknown key": (OK + "sedes: [1]\n", 4, "sedes", "did you mean 'seeds'?"),
@@ -142,6 +148,158 @@ CASES = {
     ),
 }
 
+CASES |= {
+    "seed twice": (OK + "seeds: [0, 1, 2, 2]\n", 4, "seeds", "2 is listed twice"),
+    "negative seed": (OK + "seeds: [-1]\n", 4, "seeds[0]", "found -1"),
+    "variant's key": (
+        "title: x\nvariants:\n  a: {trainig: {}}\n",
+        3,
+        "variants.a.trainig",
+        "did you mean 'training'?",
+    ),
+    "metric": (
+        TWO + "compare: {c: {levels: {x: [a], y: [b]}, metric: test_acuracy}}\n",
+        4,
+        "compare.c.metric",
+        "did you mean 'test_accuracy'?",
+    ),
+    "compared with itself": (
+        TWO + "compare: {c: {levels: {x: [a], y: [a]}}}\n",
+        4,
+        "compare.c.levels",
+        "'a' is compared with itself",
+    ),
+    "one level": (
+        TWO + "compare: {c: {levels: {x: [a, b]}}}\n",
+        4,
+        "compare.c.levels",
+        "at least two",
+    ),
+    "one label": (
+        TWO.replace("b: {}", "b: {label: a}"),
+        3,
+        "variants.b.label",
+        "a is called 'a' too",
+    ),
+    "empty title": (OK.replace("title: x", "title: ' '"), 1, "title", "found nothing"),
+    "percentage": (
+        TWO + "published: {source: s, variants: {a: {test_accuracy: 97}}}\n",
+        4,
+        "published.variants.a.test_accuracy",
+        "97 % as 0.97",
+    ),
+    "published figure": (
+        TWO + "published: {source: s, variants: {a: {accuracy: 0.97}}}\n",
+        4,
+        "published.variants.a.accuracy",
+        "'test_accuracy'",
+    ),
+    "published class": (
+        TWO + "published: {source: s, variants: {a: {class_accuracy: {ten: 0.9}}}}\n",
+        4,
+        "published.variants.a.class_accuracy.ten",
+        "no class",
+    ),
+    "published curve": (
+        TWO + "published: {source: s, variants: {}, history: {a: {loss: {1: 2}}}}\n",
+        4,
+        "published.history.a.loss",
+        "'test_loss'",
+    ),
+    "search of itself": (
+        "title: x\nvariants: {a: {chosen: {search: s}}}\n"
+        "search: {s: {variant: a, matrix: {training.epochs: [1]}}}\n",
+        2,
+        "variants.a.chosen.search",
+        "a → s → a",
+    ),
+    "searches of each other": (
+        "title: x\nvariants: {a: {chosen: {search: s}}, b: {chosen: {search: t}}}\n"
+        "search:\n"
+        "  s: {variant: b, matrix: {training.epochs: [1]}}\n"
+        "  t: {variant: a, matrix: {training.epochs: [1]}}\n",
+        2,
+        "variants.a.chosen.search",
+        "a → s → b → t → a",
+    ),
+    "rank": (
+        TWO.replace("b: {}", "b: {chosen: {search: s, rank: 3}}")
+        + "search: {s: {variant: a, matrix: {training.epochs: [1, 2]}}}\n",
+        3,
+        "variants.b.chosen.rank",
+        "the search s has 2 points",
+    ),
+    "matrix option": (
+        OK + "search: {s: {variant: a, matrix: {training.epoch: [1]}}}\n",
+        4,
+        "search.s.matrix.training.epoch",
+        "did you mean 'epochs'?",
+    ),
+    "section": (
+        OK + "report: {sections: [sumary]}\n",
+        4,
+        "report.sections[0]",
+        "did you mean 'summary'?",
+    ),
+    "text's section": (
+        OK + "report: {text: {limit: Few images.}}\n",
+        4,
+        "report.text.limit",
+        "did you mean 'limits'?",
+    ),
+    "variant in the text": (
+        OK + """report: {text: {limits: '{{ result("b", "test_loss") }}'}}\n""",
+        4,
+        "report.text.limits",
+        "no variant 'b' is run",
+    ),
+    "figure in the text": (
+        OK + """report: {text: {limits: '{{ result("a", "test_los") }}'}}\n""",
+        4,
+        "report.text.limits",
+        "did you mean 'test_loss'?",
+    ),
+    "both types of a number": (
+        OK + "data: {validation: 0}\n",
+        4,
+        "data.validation",
+        "found 0 (whole number); expected greater than 0 or ",
+    ),
+    "word for a mapping": (
+        OK + "defaults: {training: {schedule: cosine}}\n",
+        4,
+        "defaults.training.schedule",
+        "expected a mapping: {kind: cosine}",
+    ),
+    "number for a mapping": (
+        OK + "data: 5\n",
+        4,
+        "data",
+        "expected a mapping with the keys: dataset, arguments",
+    ),
+    "sexagesimal": (
+        OK + "defaults: {training: {epochs: 1:30}}\n",
+        4,
+        "defaults.training.epochs",
+        "found '1:30' (text)",
+    ),
+    "octal": (
+        OK + "defaults: {training: {epochs: 010}}\n",
+        4,
+        "defaults.training.epochs",
+        "found '010' (text)",
+    ),
+}
+CASES |= {
+    f"value {value}": (
+        OK + f"defaults: {{training: {{learning_rate: {value}}}}}\n",
+        4,
+        "defaults.training.learning_rate",
+        "allowed: text, finite numbers",
+    )
+    for value in (".nan", ".inf", "1e400", "!!binary aGk=", "!!set {a}", "!foo 1")
+} | {"tagged word": (OK + "seeds: !!int hello\n", 4, "seeds", "!!int hello")}
+
 
 @pytest.mark.parametrize("case", CASES)
 def test_message(case: str, tmp_path: Path):
@@ -173,3 +331,174 @@ def test_exponent_without_a_dot_is_a_number(tmp_path: Path):
     path = tmp_path / "fine.yaml"
     path.write_text(OK + "defaults: {training: {learning_rate: 1e-4}}\n")
     assert Plan(path).study.defaults.training.learning_rate == 1e-4
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<<: 5\n",
+        "laptop: &a [*a]\n",
+        "laptop: &a {b: *a}\n",
+        f"seeds: {'[' * 3000}{']' * 3000}\n",
+        "seeds: !foo [1]\n",
+        "? [1]\n: 2\n",
+        "a: *b\n",
+        "\x01: 2\n",
+    ],
+)
+def test_unreadable_yaml_gets_one_line(text: str, tmp_path: Path):
+    path = tmp_path / "wrong.yaml"
+    path.write_text(OK + text)
+    with pytest.raises(LabmillError) as caught:
+        Plan(path)
+    message = str(caught.value)
+    assert message.startswith(str(path)) and message.count("\n") == 0, message
+
+
+@pytest.mark.parametrize("scale", ["laptop", "smoke"])
+def test_mistakes_of_an_overlay_are_shown_there(scale: str, tmp_path: Path):
+    path = tmp_path / "wrong.yaml"
+    for overlay, key in (
+        ("{defaults: {training: {epoch: 1}}}", "defaults.training.epoch"),
+        ("{variants: {a: {modle: {}}}}", "variants.a.modle"),
+        ("{variants: {a: {training: {epochs: x}}}}", "variants.a.training.epochs"),
+        ("{variants: {b: {}}}", "variants.b"),
+    ):
+        path.write_text(OK + f"\n{scale}: {overlay}\n")
+        with pytest.raises(LabmillError) as caught:
+            Plan(path, scale)
+        expected = f"{path}:5: {scale}.{key}: "
+        assert str(caught.value).startswith(expected), caught.value
+
+
+# Every section that a study can have, each with every key that holds a section or list.
+FULL = """
+title: All of it
+question: What?
+author: {name: me, roll_number: "7", course: none}
+data: {dataset: digits, classes: [0, 1, 2], limit: 300, unlabelled: 0.3,
+       normalisation: {mean: [0.5], std: [0.5]}}
+defaults:
+  model: {name: cnn, layers: [conv 4, pool, flatten]}
+  training: {epochs: 2, schedule: {kind: cosine}, augmentation: {crop: 1},
+             until: {train_accuracy: 0.9, max_epochs: 3}, betas: [0.9, 0.99],
+             converged: {patience: 2}, early_stopping: {patience: 3}}
+seeds: [0, 1]
+run: [a, b, v, w]
+variants:
+  a: {label: first, training: {epochs: 1}, seeds: [0, 1]}
+  b: {chosen: {search: s, rank: 1}}
+  v: {model: {name: vit, patch: 2}}
+  w: {start: {pretext: p, freeze: true}, test_flip: true}
+pretexts: {p: {task: rotation, training: {epochs: 1}, seeds: [0]}}
+search:
+  s:
+    variant: a
+    matrix: {training.batch_size: [8, 16]}
+    training: {epochs: 1}
+    seeds: [0, 1]
+    select: {rule: best}
+pruning:
+  loop: {variants: [a], layers: [conv1], controls: [scratch], finetune: {epochs: 1}}
+edits: {variants: [a], trials: 2, confirm: 1}
+measure: {batches: [1, 8]}
+examine: {variants: [v]}
+represent: {variants: [a]}
+influence: {variants: [a], layers: [conv1], criteria: [l1, squares]}
+formulate: {variants: [a]}
+lessons: {reference: a, variants: [b]}
+compare: {c: {levels: {x: [a], y: [b]}, metric: test_loss}}
+published: {source: there, variants: {a: {test_accuracy: 0.9}},
+            history: {a: {train_loss: {1: 2.0}}}, notes: {a: other images},
+            edits: {a: b}}
+figures: [together]
+report: {sections: [summary, limits], text: {limits: None.}, references: ""}
+laptop: {seeds: [0]}
+smoke: {seeds: [0]}
+"""
+
+
+def found_in(value: Any, at: tuple = ()) -> Iterator[tuple]:
+    """The key paths of everything in a nested value."""
+    yield at
+    items = value.items() if isinstance(value, dict) else ()
+    for key, inner in items or (enumerate(value) if isinstance(value, list) else ()):
+        yield from found_in(inner, (*at, key))
+
+
+def value_at(value: Any, at: tuple) -> Any:
+    """What stands at a key path."""
+    for key in at:
+        value = value[key]
+    return value
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Path:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(FULL)
+    Plan(path)
+    return path
+
+
+def test_the_example_has_every_key_that_leads_on():
+    """So that the next two tests reach every section of the schema."""
+    data = yaml.safe_load(FULL)
+    assert set(data) == set(Study.model_fields)
+    sections: list = []
+    collect(Study, sections)
+    sections.remove(Model)  # written flat
+    for section in sections:
+        fields = set(section.model_fields)
+        assert any(
+            isinstance(value, dict) and value and {*value} <= fields
+            for value in (value_at(data, at) for at in found_in(data))
+        ), section
+
+
+def test_a_misspelt_key_anywhere_names_the_nearest(full: Path):
+    data = yaml.safe_load(FULL)
+    named = ("arguments", "layers", "name", "patch")
+    sections: list = []
+    collect(Study, sections)
+    known = {key for section in sections for key in section.model_fields} | {*named}
+    tried = 0
+    for at in list(found_in(data)):
+        if not at or at[-1] not in known or at[0] in ("laptop", "smoke"):
+            continue
+        if at[-1] == "name" and at[-2] == "model":
+            continue  # a model without a name is another mistake
+        wrong = yaml.safe_load(FULL)
+        owner = value_at(wrong, at[:-1])
+        misspelt = at[-1][:-1] + "q" + at[-1][-1]
+        owner[misspelt] = owner.pop(at[-1])
+        full.write_text(yaml.safe_dump(wrong, sort_keys=False))
+        with pytest.raises(LabmillError) as caught:
+            Plan(full)
+        message = str(caught.value)
+        assert f"{misspelt}: unknown" in message, message
+        assert f"did you mean '{at[-1]}'?" in message, message
+        tried += 1
+    assert tried > 80
+
+
+def test_a_repeated_entry_anywhere_is_refused(full: Path):
+    may_repeat = ("mean", "std", "betas")
+    data = yaml.safe_load(FULL)
+    tried = 0
+    for at in list(found_in(data)):
+        listed = value_at(data, at)
+        if (
+            not isinstance(listed, list)
+            or at[-1] in may_repeat
+            or at[1:2] == ("model",)
+        ):
+            continue
+        wrong = yaml.safe_load(FULL)
+        value_at(wrong, at).append(listed[0])
+        full.write_text(yaml.safe_dump(wrong, sort_keys=False))
+        with pytest.raises(LabmillError, match="listed twice"):
+            scale = at[0] if at[0] in ("laptop", "smoke") else "full"
+            Plan(full, scale)
+        tried += 1
+    assert tried > 20

@@ -29,6 +29,8 @@ NEUTRAL = frozenset(
             "explain",
             "workflow",
             "differences",
+            "references",
+            "columns",
         ),
         # Downloads are verified by digest, however they were fetched.
         *("data.download", "data.transfer", "data.archive"),

@@ -3,10 +3,12 @@
 Every error names file and line, key path, what was found and what is allowed.
 """
 
+import builtins
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -48,6 +50,9 @@ def load_study(path: str | Path, scale: str = "full") -> tuple[Study, Source]:
         raise LabmillError(f"scale: found {scale!r}; {suggest(scale, SCALES)}")
     source = Source(path)
     data = at_scale(source.data, scale)
+    if scale != "full":
+        source.overlay = scale
+        check_overlay(source)
     return validate(Study, data, source, ()), source
 
 
@@ -59,6 +64,21 @@ def at_scale(data: dict[str, Any], scale: str) -> dict[str, Any]:
     elif scale == "smoke":
         overlays = merged(merged(SMOKE, smoke_cuts(data)), data.get("smoke") or {})
     return merged(data, overlays) if isinstance(overlays, dict) else data
+
+
+def check_overlay(source: Source) -> None:
+    """An overlay changes what the study defines; a new name would be a misspelt one."""
+    overlay = source.data.get(source.overlay)
+    for table in ("variants", "pretexts", "search", "pruning"):
+        changed = overlay.get(table) if isinstance(overlay, dict) else None
+        defined = source.data.get(table) or {}
+        for name in changed if isinstance(changed, dict) else ():
+            if name not in defined:
+                where = source.where((source.overlay, table, name))
+                raise LabmillError(
+                    f"{where}: the study defines nothing of that name; "
+                    f"{suggest(name, defined)}"
+                )
 
 
 def smoke_cuts(data: dict[str, Any]) -> dict[str, Any]:
@@ -123,20 +143,29 @@ def validate(
     may have come from (a variant's settings come from `defaults` too).
     """
     try:
-        text = json.dumps(data, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise LabmillError(f"{source.where(at)}: {error}") from None
-    try:
-        return kind.model_validate_json(text)
+        return kind.model_validate_json(json.dumps(data, allow_nan=False))
     except ValidationError as error:
-        lines = []
+        said: dict[Path_, list[str]] = {}
         for item in error.errors():
             location = real_location(data, item["loc"], item["type"])
+            said.setdefault(location, []).append(explain(kind, location, item))
+        lines = []
+        for location, messages in said.items():
+            # A list that has a wrong entry is also said to be too short, and a value
+            # that one of several types takes apart is none of the others.
+            if any(other[: len(location)] == location != other for other in said):
+                continue
             where = source.where(*[(*place, *location) for place in (at, *fallback)])
-            line = f"{where}: {explain(kind, data, location, item)}"
-            if line not in lines:
-                lines.append(line)
+            lines.append(f"{where}: {either(messages)}")
         raise LabmillError("\n".join(lines)) from None
+
+
+def either(messages: Sequence[str]) -> str:
+    """What several allowed types say of one value, in one sentence."""
+    first, *others = dict.fromkeys(messages)
+    return " or ".join(
+        [first, *(text.partition("; expected ")[2] or text for text in others)]
+    )
 
 
 def real_location(data: Any, location: Path_, kind: str) -> Path_:
@@ -155,7 +184,7 @@ def real_location(data: Any, location: Path_, kind: str) -> Path_:
     return tuple(found)
 
 
-def explain(kind: type[BaseModel], data: Any, location: Path_, item: Any) -> str:
+def explain(kind: type[BaseModel], location: Path_, item: Any) -> str:
     """One pydantic error as: what was found, what is allowed."""
     match item["type"]:
         case "extra_forbidden":
@@ -172,9 +201,16 @@ def explain(kind: type[BaseModel], data: Any, location: Path_, item: Any) -> str
                 f"found {item['input']!r}; names are lower-case letters, digits and _, "
                 "beginning with a letter"
             )
-        case "too_short":
+        case "too_short" | "string_too_short":
             return "found nothing; at least one entry is needed"
+        case "value_error":
+            return str(item["ctx"]["error"])
     found = item["input"]
+    section = section_at(kind, location)
+    if section and item["type"].startswith("model"):
+        return (
+            f"found {found!r} ({type_name(found)}); expected {keys_of(section, found)}"
+        )
     message = item["msg"].removeprefix("Input should be ")
     message = WORDS.get(message, message)
     return f"found {found!r} ({type_name(found)}); expected {message}"
@@ -189,21 +225,46 @@ def type_name(value: Any) -> str:
 
 def section_at(kind: type[BaseModel], location: Path_) -> type[BaseModel] | None:
     """The section class at a key path of the schema, or None."""
-    current: Any = kind
+    types: list[Any] = [kind]
     for part in location:
-        if isinstance(current, type) and issubclass(current, BaseModel):
-            field = current.model_fields.get(str(part))
-            current = field.annotation if field else None
-        else:
-            current = (get_args(current) or (None,))[-1]
-        options = [current, *get_args(current)]
-        sections = [
-            o for o in options if isinstance(o, type) and issubclass(o, Section)
-        ]
-        if sections:
-            current = sections[0]
-    is_section = isinstance(current, type) and issubclass(current, BaseModel)
-    return current if is_section else None
+        types = [inner for one in types for inner in types_below(one, part)]
+    return next((one for one in types if is_section(one)), None)
+
+
+def types_below(annotation: Any, part: str | int) -> list[Any]:
+    """The types that a key or index of a value of some type may have."""
+    if is_section(annotation):
+        field = annotation.model_fields.get(str(part))
+        return alternatives(field.annotation) if field else []
+    inside = get_args(annotation)
+    match get_origin(annotation):
+        case builtins.dict:
+            return alternatives(inside[1])
+        case builtins.tuple:
+            return alternatives(inside[0])
+    return []
+
+
+def alternatives(annotation: Any) -> list[Any]:
+    """The types that a union or an annotated type stands for."""
+    if get_origin(annotation) is Annotated:
+        return alternatives(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [inner for one in get_args(annotation) for inner in alternatives(one)]
+    return [annotation]
+
+
+def is_section(annotation: Any) -> bool:
+    """Whether a type is a section of the schema."""
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def keys_of(section: type[BaseModel], found: Any) -> str:
+    """What to write for a section: its keys, or `found` under the key that it fits."""
+    for name, field in section.model_fields.items():
+        if isinstance(found, str) and found in get_args(field.annotation):
+            return f"a mapping: {{{name}: {found}}}"
+    return f"a mapping with the keys: {', '.join(section.model_fields)}"
 
 
 def resolve_model(
@@ -242,5 +303,5 @@ def check_type(annotation: str, value: Any) -> str | None:
         adapter.validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
         item = error.errors()[0]
-        return explain(Section, value, (), item | {"input": value})
+        return explain(Section, (), item | {"input": value})
     return None

@@ -13,7 +13,6 @@ from labmill import edits, registry
 from labmill.check import (
     check_data,
     check_examine,
-    check_references,
     check_represent,
 )
 from labmill.data.image_folder import census
@@ -22,6 +21,7 @@ from labmill.errors import LabmillError, suggest
 from labmill.fingerprint import dataset_key, digest
 from labmill.job import Job, remembered
 from labmill.loading import SCALES, load_study, resolve_training
+from labmill.references import check_references
 from labmill.study import Pruning, Run, Study, Training
 
 # What decides a prune step; the rest of a loop's settings is about what is made of it.
@@ -59,9 +59,9 @@ class Plan:
                 f"{path}: a study's file name is lower-case letters, digits and _, "
                 f"and none of: {', '.join(SCALES)}"
             )
+        self.facts = check_data(study.data, self.source)
         check_references(study, self.source)
         self.study: Study = as_selected(study)
-        self.facts = check_data(study.data, self.source)
         self.place = self.name if scale == "full" else f"{scale}/{self.name}"
         self.made: dict[tuple[str, ...], Job] = {}
         self.entries = Entries(self.study, self.source, self.facts)
@@ -69,6 +69,9 @@ class Plan:
             for name in edits.edited(self):
                 for slot in edits.slots(study.edits, self.entries[name], self.source):
                     self.entries.add(slot)
+        for name in self.entries:
+            for loop in self.loops(name):
+                self._finetuning(loop, name)
         models = {name: entry.model for name, entry in self.entries.items()}
         check_examine(study, models, self.source)
         check_represent(study, models, self.source)

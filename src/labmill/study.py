@@ -7,7 +7,25 @@ replaces lists.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
+
+
+def unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A list in which nothing stands twice: a seed run twice is no second run."""
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            raise ValueError(f"{value!r} is listed twice")
+    return values
+
+
+Unique = AfterValidator(unique)
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -15,9 +33,11 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Epoch = Annotated[str, StringConstraints(pattern=r"^[1-9]\d*$")]
-Names = Annotated[tuple[Name, ...], Field(min_length=1)]
+Names = Annotated[tuple[Name, ...], Field(min_length=1), Unique]
 Criterion = Literal["squares", "l1", "batchnorm", "taylor", "random"]
-Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), Unique]
+Texts = Annotated[tuple[str, ...], Unique]
+Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class Section(BaseModel):
@@ -315,7 +335,7 @@ class Search(Section):
     """A grid over any settings of one variant."""
 
     variant: Name = Field(description="The variant whose settings are varied.")
-    matrix: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(
+    matrix: dict[str, Annotated[tuple[Any, ...], Field(min_length=1), Unique]] = Field(
         description="Setting (`model.dim`, `training.batch_size`) → values."
     )
     training: dict[str, Any] = Field(
@@ -335,7 +355,7 @@ class Pruning(Section):
     criterion: Criterion = Field(
         "squares", description="Predicted influence of a unit; the smallest goes first."
     )
-    layers: tuple[str, ...] | None = Field(
+    layers: Texts | None = Field(
         None, description="Layers to prune, in order; default: all prunable ones."
     )
     scope: Literal["each", "global", "in_turn"] = Field(
@@ -366,7 +386,7 @@ class Pruning(Section):
         description="Choose the step of least operations whose validation accuracy is "
         "above that, and open the test set for it too.",
     )
-    controls: tuple[Literal["scratch", "longer"], ...] = Field(
+    controls: Annotated[tuple[Literal["scratch", "longer"], ...], Unique] = Field(
         (),
         description="`scratch`: the last step's widths, trained anew; `longer`: the "
         "unpruned network, fine-tuned as long as all steps.",
@@ -379,7 +399,7 @@ class Pruning(Section):
 class Measure(Section):
     """What is measured of every network."""
 
-    batches: Annotated[tuple[Count, ...], Field(min_length=1)] = Field(
+    batches: Annotated[tuple[Count, ...], Field(min_length=1), Unique] = Field(
         (1, 32), description="Batch sizes for latency."
     )
     repeats: Count = Field(30, description="Timed calls per batch size.")
@@ -429,10 +449,10 @@ class Influence(Section):
     variants: Names = Field(
         description="The variants whose units are tried; the first seed's net."
     )
-    layers: tuple[str, ...] | None = Field(
+    layers: Texts | None = Field(
         None, description="Layers whose units are tried; default: all prunable ones."
     )
-    criteria: tuple[Criterion, ...] = Field(
+    criteria: Annotated[tuple[Criterion, ...], Unique] = Field(
         ("squares", "l1", "taylor", "random"),
         description="Predictions to set beside it, as in `pruning`.",
     )
@@ -503,7 +523,7 @@ class Published(Section):
 class Report(Section):
     """What the document shows, and the author's own words."""
 
-    sections: tuple[str, ...] | None = Field(
+    sections: Texts | None = Field(
         None, description="Sections in order; default: all that have content."
     )
     text: dict[str, str] = Field(
@@ -516,7 +536,7 @@ class Report(Section):
 class Study(Section):
     """One question, its variants, and the report that answers it."""
 
-    title: str = Field(description="Title of the report.")
+    title: Title = Field(description="Title of the report.")
     question: str = Field("", description="What is asked, in Markdown.")
     author: Author = Field(
         default_factory=Author, description="Shown on the first page."
@@ -531,9 +551,7 @@ class Study(Section):
         min_length=1,
         description="What is compared: name → differences from `defaults`.",
     )
-    run: tuple[Name, ...] | None = Field(
-        None, description="Only these variants; default: all."
-    )
+    run: Names | None = Field(None, description="Only these variants; default: all.")
     pretexts: dict[Name, Pretext] = Field(
         default_factory=dict, description="Training without labels."
     )
@@ -568,7 +586,7 @@ class Study(Section):
     published: Published | None = Field(
         None, description="An earlier report's figures."
     )
-    figures: tuple[str, ...] = Field(
+    figures: Texts = Field(
         (), description="Extra figures: names of files in `labmill/report/figures/`."
     )
     report: Report = Field(default_factory=Report, description="The document.")

@@ -182,7 +182,6 @@ def test_report_needs_no_torch(folder):
         ({"text": {"limits": '{{ result("cnn", "test_acuracy") }}'}}, ["report.text.limits", "did you mean 'test_accuracy'"]),
         ({"text": {"limits": "{{ nothing }}"}}, ["report.text.limits", "nothing"]),
         ({"text": {"limits": "{{ ''.__class__.__mro__ }}"}}, ["report.text.limits", "unsafe"]),
-        ({"sections": ["sumary"]}, ["report.sections", "did you mean 'summary'"]),
     ],
 )  # fmt: skip
 def test_mistakes_of_the_author_are_named(folder, tmp_path, report, words):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from labmill import checkpoint, registry
+from labmill.columns import HISTORY
 from labmill.data.arrays import gather
 from labmill.data.augment import normaliser
 from labmill.errors import LabmillError
@@ -23,18 +24,6 @@ from labmill.training.record import Outcome
 
 log = logging.getLogger("labmill")
 
-HISTORY = (
-    "epoch",
-    "train_loss",
-    "train_accuracy",
-    "validation_loss",
-    "validation_accuracy",
-    "learning_rate",
-    "seconds",
-    "images_per_second",
-    "operations",
-    "peak_memory_mb",
-)
 BATCHES = ("epoch", "step", "images", "loss", "accuracy")
 # Images that a model with a method `prepare` sets itself up from before training.
 PREPARED_FROM = 2000
