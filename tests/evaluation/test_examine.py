@@ -11,7 +11,14 @@ from sklearn.linear_model import LogisticRegression
 from labmill import registry
 from labmill.data.arrays import Part
 from labmill.errors import LabmillError
-from labmill.evaluation.examine import attention_distance, features, looks, samples
+from labmill.evaluation.examine import (
+    attention_distance,
+    features,
+    looks,
+    patch_distances,
+    position_similarity,
+    samples,
+)
 from labmill.evaluation.probe import linear_probe
 from labmill.plan import Plan
 from labmill.report.examined import Examined
@@ -45,6 +52,7 @@ def test_even_attention_has_the_mean_distance(patch: int, stride: int, side: int
     expected = apart(side, 4).mean()
     assert found.shape == (2, 2)
     assert torch.allclose(found, torch.full_like(found, expected))
+    assert patch_distances(network).mean().item() == pytest.approx(expected)
 
 
 def test_distance_is_the_weighted_mean_over_patches():
@@ -81,6 +89,27 @@ def test_features_and_looks_of_every_place_of_the_token(arguments: dict):
         there = seen[~np.isnan(seen).any((1, 2))]
         assert np.allclose(there.sum((1, 2)), 1)
     assert not np.isnan(found.rollout()).any()
+
+
+def test_positions_of_neighbours_and_of_all_others_by_hand():
+    table = vit(positions="sinusoidal").positions_table().double().numpy()
+    unit = table / np.linalg.norm(table, axis=1, keepdims=True)
+    steps = apart(4, 1)
+    near, far = [], []
+    for one in range(16):
+        for two in range(16):
+            if steps[one, two] == 1:
+                near.append(unit[one] @ unit[two])
+            elif one != two:
+                far.append(unit[one] @ unit[two])
+    expected = {"neighbours": np.mean(near), "others": np.mean(far)}
+    found = position_similarity(vit(positions="sinusoidal"))
+    assert found["own"] == pytest.approx(expected)
+    assert found["sinusoidal"] == pytest.approx(expected, abs=1e-6)
+    learned = position_similarity(vit(positions="learnable"))
+    assert learned["sinusoidal"] == found["sinusoidal"] != learned["own"]
+    assert position_similarity(vit(positions="none")) is None
+    assert position_similarity(vit(patch=16)) is None
 
 
 def test_rollout_multiplies_the_layers():
@@ -127,6 +156,7 @@ def test_examine_runs_as_a_job(mill: Mill):
     figures = json.loads((mill.directory / folder / "examine.json").read_text())
     assert np.shape(figures["attention_distance"]) == (1, 2)
     assert [layer["layer"] for layer in figures["probe"]] == [0, 1]
+    assert figures["validation_images"] == 20 and figures["even_distance"] > 0
     with np.load(mill.directory / folder / "examine.npz") as arrays:
         assert arrays["maps"].shape == (1, 3, 2, 5, 5)
         assert arrays["pixels"].shape == (3, 1, 8, 8)

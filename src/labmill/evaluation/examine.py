@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from labmill.data.arrays import Part
 from labmill.data.splits import save
 from labmill.evaluation.probe import linear_probe
+from labmill.models.embedding import sinusoidal_table
 from labmill.runtime import log, write_json
 from labmill.trained import Trained
 from labmill.training import choices
@@ -36,8 +38,10 @@ def examine(
     `cross` float16 (decoder_depth, n, heads, queries, patches) where there is a
     decoder; `positions` float32 (patches, dim) where any are added.
     figures: `attention_distance` (depth × heads), in pixels, over `distance_images`
-    validation images, and the patches' `stride`; `probe`: per layer from 0, the
-    embedding, validation accuracy of a linear probe on the patches' mean and, once it
+    validation images, the patches' `stride`, and as `even_distance` what attention
+    spread evenly would give; `position_similarity`, `{own, sinusoidal}` (see there), or
+    null; `probe`: per layer from 0, the embedding,
+    accuracy on `validation_images` of a linear probe on the patches' mean and, once it
     is there, on the class token.
     """
     device = choices.prepare(None, 1)
@@ -73,10 +77,13 @@ def examine(
     )
     result = {
         "attention_distance": mean_distance.tolist(),
+        "even_distance": float(patch_distances(network).mean()),
         "distance_images": len(measured),
         "stride": network.embedding.project.stride[0],
         "probe": probes(joined(before), train.labels, joined(after), held_out.labels),
         "probe_images": len(train),
+        "validation_images": len(held_out),
+        "position_similarity": position_similarity(network),
         "provenance": provenance | {"device": device_name(device), "threads": 1},
     }
     for layer in result["probe"]:
@@ -110,14 +117,41 @@ def attention_distance(network: nn.Module, x: Tensor) -> Tensor:
     The mean over query patches of the distance between patch centres, weighted by
     attention among patches (arXiv:2010.11929, section 4.5); the class token is left out.
     """
-    side = network.embedding.side
-    stride = network.embedding.project.stride[0]
-    y, x_ = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
-    centres = stride * torch.stack((y.flatten(), x_.flatten()), 1).double()
-    apart = torch.cdist(centres, centres).to(x.device)
-    maps = network.attention_maps(x)[..., -(side**2) :, -(side**2) :].double()
+    apart = patch_distances(network).to(x.device)
+    patches = len(apart)
+    maps = network.attention_maps(x)[..., -patches:, -patches:].double()
     share = maps / maps.sum(-1, keepdim=True).clamp(min=1e-12)
     return (share * apart).sum(-1).mean((1, 3)).cpu()
+
+
+def patch_distances(network: nn.Module) -> Tensor:
+    """Distances between the patches' centres in pixels, float64 (side², side²)."""
+    line = torch.arange(network.embedding.side)
+    centres = torch.cartesian_prod(line, line).double()
+    return network.embedding.project.stride[0] * torch.cdist(centres, centres)
+
+
+def position_similarity(network: nn.Module) -> dict[str, dict[str, float]] | None:
+    """How alike the added positions are: of the network, and of a sinusoidal table.
+
+    Each `{neighbours, others}`: the mean cosine similarity of patches side by side or
+    one below the other, and of all other pairs. None where there is nothing to compare.
+    """
+    table = network.positions_table()
+    if table is None or len(table) == 1:
+        return None
+    apart = patch_distances(network)
+    steps = apart / network.embedding.project.stride[0]
+    pairs = {"neighbours": (steps - 1).abs() < 1e-6, "others": steps > 1 + 1e-6}
+    found = {}
+    for name, rows in {
+        "own": table.cpu(),
+        "sinusoidal": sinusoidal_table(*table.shape),
+    }.items():
+        unit = functional.normalize(rows.double(), dim=1)
+        alike = unit @ unit.T
+        found[name] = {key: float(alike[pair].mean()) for key, pair in pairs.items()}
+    return found
 
 
 def features(network: nn.Module, x: Tensor) -> list[dict[str, Tensor]]:
