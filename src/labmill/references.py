@@ -81,8 +81,16 @@ def mentions(study: Study) -> Iterator[tuple[Path_, str, str, set[str]]]:
         at = ("represent", "variants", index)
         yield at, name, "variant or pretext", variants | pretexts
     if study.published:
-        for name in study.published.variants:
-            yield ("published", "variants", name), name, "variant", variants
+        for table in ("variants", "confusions"):
+            for name in getattr(study.published, table):
+                yield ("published", table, name), name, "variant", variants
+        for name in study.published.searches:
+            yield (
+                ("published", "searches", name),
+                name,
+                "search stage",
+                set(study.search),
+            )
         for table in ("history", "notes"):
             for name in getattr(study.published, table):
                 at = ("published", table, name)
@@ -190,6 +198,22 @@ def published(study: Study) -> Mistakes:
                 yield at, "found a mapping; expected a number"
             else:
                 yield from wrong_fraction(column, value, at)
+    for name, taken in study.published.confusions.items():
+        for label, shares in taken.items():
+            for other, share in shares.items():
+                at = ("published", "confusions", name, label)
+                for one in (label, other):
+                    if classes and one not in classes:
+                        yield at, f"no class; {suggest(one, classes)}"
+                yield from wrong_fraction("class_accuracy", share, (*at, other))
+    for name, points in study.published.searches.items():
+        varied = study.search[name].matrix
+        for index, point in enumerate(points):
+            at = ("published", "searches", name, index)
+            if set(point.settings) != set(varied):
+                found = ", ".join(point.settings)
+                yield at, f"found {found}; the search varies {', '.join(varied)}"
+            yield from wrong_fraction("test_accuracy", point.test_accuracy, at)
     for name, curves in study.published.history.items():
         for column, curve in curves.items():
             at = ("published", "history", name, column)

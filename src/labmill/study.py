@@ -499,12 +499,28 @@ class Comparison(Section):
     metric: str = Field("test_accuracy", description="A column of runs.csv.")
 
 
+class PublishedPoint(Section):
+    """A point of a search in an earlier report."""
+
+    settings: dict[str, Any] = Field(description="Setting (`model.dim`) → value.")
+    test_accuracy: float = Field(description="Accuracy, there by test images.")
+    seconds: float | None = Field(None, description="Training time there.")
+
+
 class Published(Section):
     """Figures of an earlier report, as fractions and seconds."""
 
     source: str = Field(description="Where they stand.")
     variants: dict[Name, dict[str, float | dict[str, float]]] = Field(
         description="Variant → figure (a column of runs.csv, `class_accuracy`) → value."
+    )
+    searches: dict[Name, tuple[PublishedPoint, ...]] = Field(
+        default_factory=dict,
+        description="Search → its points there, beside the same settings here.",
+    )
+    confusions: dict[Name, dict[str, dict[str, float]]] = Field(
+        default_factory=dict,
+        description="Variant → true class → predicted class → share of its images.",
     )
     history: dict[Name, dict[str, dict[Epoch, float]]] = Field(
         default_factory=dict,

@@ -155,7 +155,6 @@ def test_the_n_of_a_test_counts_what_was_tested():
     counted = contents.provenance.counted
     assert counted("paired t-test over seeds") == "seeds"
     assert counted("McNemar's exact test over test images") == "images"
-    assert counted("notches of two medians (McGill et al., 1978)") == "calls"
 
 
 def test_what_a_scale_changed_is_told_by_name():

@@ -11,6 +11,8 @@ from finish import finish
 from synthetic import STUDY, make_results
 
 from labmill.report import contents
+from labmill.report.claims import words
+from labmill.report.claims.looks import correlation_interval
 from labmill.report.figures import draw
 from labmill.report.figures.search_pareto import probability
 from labmill.report.pruned import networks
@@ -101,16 +103,26 @@ def test_the_network_of_fewest_operations_above_an_accuracy(place: Path, claims)
 
 def test_lessons_measure_curves_and_enter_no_ranking(claims):
     said = claims["lesson:vit_sin_tanh"]
-    # The synthetic training loss only falls.
-    assert said["estimate"] == 0
-    assert "falls by" in said["statement"]
-    assert "Generalisation gap" in said["statement"]
+    # The synthetic losses are the same for all, and training loss only falls.
+    assert said["estimate"] == 1
+    told = said["statement"].replace(words.SPACE, " ")
+    assert "which it reached after epoch 6" in told
+    assert "0 % of the movement of the training loss is undone" in told
+    assert "Its validation loss did not rise by a tenth after its minimum" in told
     assert not [id for id in claims if id.startswith("pair:") and "vit_sin_tanh" in id]
+
+
+def test_an_interval_of_a_rank_correlation():
+    assert correlation_interval(0.5, 30) == pytest.approx((0.1482, 0.7403), abs=1e-3)
+    assert correlation_interval(0.5, 4) is None
+    low, high = correlation_interval(1.0, 8)
+    assert 0 < low <= high <= 1
 
 
 def test_influence_and_products_are_told(place: Path, claims):
     said = claims["influence:cnn:conv1"]["statement"]
     assert "1.00 for squares" in said and "−0.50 for random" in said
+    assert "not shown to differ from a random order: squares and random" in said
     said = claims["formulate:cnn"]["statement"]
     assert "inference takes 1.00" in said and "2.50" in said
     table = contents.formulations(results_of(place))

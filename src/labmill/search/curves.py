@@ -1,4 +1,4 @@
-"""What learning curves show, as numbers: oscillation, slope, generalisation gap.
+"""What learning curves show, as numbers: oscillation, generalisation gap.
 
 Rows are those of history.csv or batches.csv, values as numbers or as text; empty cells
 are left out.
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import theilslopes
 
 from labmill.errors import LabmillError, suggest
 
@@ -45,90 +44,49 @@ def oscillation(values: Sequence[float]) -> float:
     return float(1 - abs(v[-1] - v[0]) / path) if path else 0.0
 
 
-def swing(values: Sequence[float]) -> float:
-    """The size of a curve's jumps about its own course, in the curve's units.
-
-    √(Σ (v_{i+1} - 2 v_i + v_{i-1})² / 6 (n - 2)): the deviation of independent noise on
-    a straight line, which second differences remove. NaN with fewer than three values.
-    """
-    v = np.asarray(values, float)
-    if len(v) < 3:
-        return math.nan
-    return float(np.sqrt(np.mean(np.diff(v, n=2) ** 2) / 6))
-
-
-@dataclass(frozen=True)
-class Slope:
-    """Change of y per unit of x, with a 95 % interval."""
-
-    estimate: float
-    low: float
-    high: float
-
-    @property
-    def verdict(self) -> str:
-        """`falls`, `rises`, or `level` where the interval holds 0."""
-        if self.high < 0:
-            return "falls"
-        return "rises" if self.low > 0 else "level"
-
-
-def slope(
-    xs: Sequence[float], ys: Sequence[float], *, last: float | None = None
-) -> Slope:
-    """The median of the slopes between all pairs of points (Theil, 1950; Sen, 1968).
-
-    `last`: only the last share (0..1) of the points, at least three: is it still
-    falling? NaN with fewer than three points.
-    """
-    x, y = np.asarray(xs, float), np.asarray(ys, float)
-    if last is not None:
-        first = min(len(x) - 3, len(x) - math.ceil(last * len(x)))
-        x, y = x[max(0, first) :], y[max(0, first) :]
-    if len(x) < 3:
-        return Slope(math.nan, math.nan, math.nan)
-    estimate, _, low, high = theilslopes(y, x, alpha=0.95)
-    return Slope(float(estimate), float(low), float(high))
+# A tenth above its minimum, a validation loss is said to have risen again.
+RISE = 1.1
 
 
 @dataclass(frozen=True)
 class Gap:
-    """How much worse a network is on images that it was not trained on.
+    """A run's losses where its validation loss was least, and where the run ended.
 
-    loss: validation less training loss in the last epoch; accuracy: training less
-    validation accuracy there; best_epoch: the epoch of the lowest validation loss;
-    rise: how far the validation loss has risen since.
+    best_epoch, last_epoch: those epochs; least, end: the validation loss there;
+    train_then, train_end: the training loss there.
     """
 
-    loss: float
-    accuracy: float
     best_epoch: int
-    rise: float
+    last_epoch: int
+    least: float
+    end: float
+    train_then: float
+    train_end: float
 
     @property
-    def overfits(self) -> bool:
-        """Validation loss rose while training loss is the lower: the usual sign."""
-        return self.rise > 0 and self.loss > 0
+    def rise(self) -> float:
+        """How far the validation loss has risen since its minimum."""
+        return self.end - self.least
+
+    @property
+    def rose(self) -> bool:
+        """Whether it ended a tenth or more above its minimum."""
+        return self.end >= RISE * self.least
 
 
 def generalisation_gap(rows: Rows) -> Gap | None:
-    """The gap after the last validated epoch; None where nothing was validated."""
-    known = [
-        r
-        for r, v in zip(rows, column(rows, "validation_loss"), strict=True)
-        if math.isfinite(v)
-    ]
-    if not known:
+    """Of a run's epochs in which both losses are finite; None where there are none."""
+    names = ("epoch", "validation_loss", "train_loss")
+    known = np.stack([column(rows, name) for name in names])
+    known = known[:, np.isfinite(known).all(axis=0)]
+    if not known.size:
         return None
-    losses = column(known, "validation_loss")
-    best = int(np.argmin(losses))
-    last = {name: column(known[-1:], name)[0] for name in FIGURES}
+    best = int(known[1].argmin())
     return Gap(
-        loss=float(last["validation_loss"] - last["train_loss"]),
-        accuracy=float(last["train_accuracy"] - last["validation_accuracy"]),
-        best_epoch=int(column(known, "epoch")[best]),
-        rise=float(losses[-1] - losses[best]),
+        best_epoch=int(known[0, best]),
+        last_epoch=int(known[0, -1]),
+        least=float(known[1, best]),
+        end=float(known[1, -1]),
+        train_then=float(known[2, best]),
+        train_end=float(known[2, -1]),
     )
-
-
-FIGURES = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")

@@ -3,7 +3,7 @@
 import csv
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,10 +117,17 @@ def figures_of(point: str, histories: Sequence[Mapping[str, Any]]) -> dict[str, 
         "validation_sd": statistics.stdev(sound) if len(sound) > 1 else None,
         **{cost: statistics.fmean(run[cost] for run in runs) for cost in COSTS},
         "status": "diverged" if diverged else ", ".join(statuses),
+        "reached": reached(run["reached"] for run in runs),
         "seeds": [run["seed"] for run in runs],
         "accuracies": accuracies,
         "costs": {cost: [run[cost] for run in runs] for cost in COSTS},
     }
+
+
+def reached(runs: Iterable[bool | None]) -> bool | None:
+    """Whether all seeds reached the target (`until`); None where there was none."""
+    known = [run for run in runs if run is not None]
+    return all(known) if known else None
 
 
 def figures(run: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,6 +154,9 @@ def figures(run: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "seed": run["seed"],
         "status": training["status"],
+        "reached": training["status"] == "reached_target"
+        if recipe.get("until")
+        else None,
         "validation_accuracy": kept(known) if known else None,
         "seconds": number(last.get("seconds")),
         "operations": number(last.get("operations")),

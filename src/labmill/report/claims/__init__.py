@@ -14,7 +14,7 @@ from labmill.report.claims.accuracy import ranking_claims
 from labmill.report.claims.arithmetic import decoding_claims, speed_claims
 from labmill.report.claims.budgets import budget_claims
 from labmill.report.claims.compare import compare_claims
-from labmill.report.claims.cost import confusion_claims, cost_claims, curve_claims
+from labmill.report.claims.cost import confusion_claims, curve_claims
 from labmill.report.claims.edits import (
     edit_claims,
     profile_claims,
@@ -38,7 +38,7 @@ SECTIONS = {
     "compare": (budget_claims, compare_claims),
     "classes": (confusion_claims,),
     "published": (published_claims, published_edit_claims),
-    "cost": (cost_claims, speed_claims, formulate_claims),
+    "cost": (speed_claims, formulate_claims),
     "pruning": (pruning_claims, influence_claims),
     "search": (search_claims,),
     "profile": (profile_claims,),

@@ -1,40 +1,24 @@
-"""Whether fewer operations take less time here; whether sequences are decoded exactly."""
+"""How long few and many operations take here; whether sequences are decoded exactly."""
 
-import math
 from typing import Any
 
 import numpy as np
 
-from labmill.evaluation.statistics import Verdict
 from labmill.report.claims import words
 from labmill.report.claims.evidence import Evidence
-from labmill.report.claims.template import Judged, Kind, Plain, Test, judged, plain
+from labmill.report.claims.template import Kind, Plain, plain
 from labmill.report.read import Row
 
-HOW = (
-    "(medians of {calls} calls, compared by their notches; one network of each, on the "
-    "machine in the appendix)."
-)
-SPEED = Judged(
-    higher="{few} needs {share} of the multiply-adds of {many} ({few_macs} against "
-    "{many_macs}) and yet is slower here with {images} at once: {few_time} against "
-    "{many_time} " + HOW,
-    lower="{few} needs {share} of the multiply-adds of {many} ({few_macs} against "
-    "{many_macs}) and takes {time_share} of its time here with {images} at once: "
-    "{few_time} against {many_time} " + HOW,
-    not_shown="{few} needs {share} of the multiply-adds of {many} ({few_macs} against "
-    "{many_macs}); with {images} at once no difference in time is shown here: "
-    "{few_time} against {many_time} " + HOW,
-    too_few="{few} and {many}: too few calls were timed to say which takes longer.",
+SPEED = Plain(
+    "{few} needs {share} of the multiply-adds of {many} ({few_macs} against {many_macs}); "
+    "with {images} at once a call takes {time_share} of its time here, {few_time} against "
+    "{many_time} (medians of {calls} calls, one network of each, timed one after the "
+    "other: no test compares them)."
 )
 DECODED = Plain(
     "Decoded greedily, {label} gives {exact} of {sequences} test sequences right to the "
     "last token ({seeds}); with weights and activations rounded to 16 bits, {rounded}."
 )
-# Half the width of a notch, in interquartile ranges over √n: two medians whose notches
-# do not overlap differ at about the 5 % level (McGill, Tukey & Larsen, 1978).
-NOTCH = 1.57
-LEAST_CALLS = 10
 
 
 def speed_claims(evidence: Evidence) -> list[dict[str, Any]]:
@@ -44,7 +28,7 @@ def speed_claims(evidence: Evidence) -> list[dict[str, Any]]:
     """
     rows = {
         variant: row
-        for variant in evidence.runs
+        for variant in evidence.ranked
         for row in list(evidence.usable(variant, "macs").values())[:1]
     }
     if not evidence.study["measure"]["count_table"] or not rows:
@@ -67,36 +51,18 @@ def speed_claims(evidence: Evidence) -> list[dict[str, Any]]:
 def speed_claim(evidence: Evidence, few: Row, many: Row, batch: int) -> dict[str, Any]:
     """Two medians of one batch size."""
     column = f"latency_ms_b{batch}"
-    columns = ("macs", column, f"{column}_q1", f"{column}_q3", f"{column}_n")
-    (few_macs, few_ms, _, _, calls), (many_macs, many_ms, *_) = (
+    columns = ("macs", column, f"{column}_n")
+    (few_macs, few_ms, calls), (many_macs, many_ms, _) = (
         [row.cells[name] for name in columns] for row in (few, many)
     )
-    estimate = few_ms - many_ms
-    margin = notch(few, column) + notch(many, column)
-    if min(calls, many.cells[columns[-1]]) < LEAST_CALLS:
-        word = Verdict.TOO_FEW
-    elif abs(estimate) <= margin:
-        word = Verdict.NOT_SHOWN
-    else:
-        word = Verdict.HIGHER if estimate > 0 else Verdict.LOWER
-    test = Test(
-        name="notches of two medians (McGill et al., 1978)",
-        n=calls,
-        family="latency",
-        estimate=estimate,
-        low=estimate - margin,
-        high=estimate + margin,
-        p=None,
-        p_adjusted=None,
-        verdict=word,
-    )
-    return judged(
+    return plain(
         SPEED,
-        test,
         f"speed:{batch}",
         "cost",
         [row.input(name) for row in (few, many) for name in columns],
         kind=Kind.SPEED,
+        n=calls,
+        estimate=few_ms - many_ms,
         few=evidence.label(few.cells["variant"]),
         many=evidence.label(many.cells["variant"]),
         share=words.percent(few_macs / many_macs, 0),
@@ -108,12 +74,6 @@ def speed_claim(evidence: Evidence, few: Row, many: Row, batch: int) -> dict[str
         many_time=f"{words.significant(many_ms)}{words.SPACE}ms",
         calls=calls,
     )
-
-
-def notch(row: Row, column: str) -> float:
-    """Half the notch of a median, from its quartiles."""
-    spread = row.cells[f"{column}_q3"] - row.cells[f"{column}_q1"]
-    return NOTCH * spread / math.sqrt(row.cells[f"{column}_n"])
 
 
 def decoding_claims(evidence: Evidence) -> list[dict[str, Any]]:

@@ -1,211 +1,117 @@
-"""What networks cost, as measured; and what their curves show."""
+"""What curves show at the end of training, and which classes are confused."""
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from labmill.evaluation.statistics import mean_over_seeds
 from labmill.report.claims import words
 from labmill.report.claims.evidence import Evidence
 from labmill.report.claims.template import Plain, plain
 from labmill.report.read import Row
 from labmill.report.runs_table import read_table
+from labmill.search.curves import generalisation_gap
 
-COST = Plain("Cost of {label}: {parts}.")
-GAP = Plain(
-    "At the end of training, {label} gets {train} of the training images and "
-    "{validation} of the validation images right ({seeds}): a gap of {gap}."
+GAPS = Plain(
+    "At the end of training, the accuracy on training images is above that on validation "
+    "images by {least} ({first}) to {most} ({last}); means over seeds, of {variants}."
 )
-OVERFIT = Plain(
-    "{label} overfits: its validation loss reached its minimum of {least} after epoch "
-    "{epoch} and ended at {end} after epoch {last}, while the training loss went from "
-    "{train_then} to {train_end} ({seeds})."
+ROSE = Plain(
+    "The validation loss of {label} rose again after its minimum, by a tenth or more in "
+    "{seeds}: from {least} after epoch {epoch} to {end} after epoch {last}, while the "
+    "training loss went from {train_then} to {train_end}."
 )
 EXPLODES = Plain(
-    "The validation loss of {label} explodes: {least} after epoch {epoch}, {end} after "
-    "epoch {last}, while the training loss went from {train_then} to {train_end} "
-    "({seeds}). Guessing costs {guess}: on some images the network is wrong and all but "
-    "certain of it."
+    "The validation loss of {label} explodes in {seeds}: {least} after epoch {epoch}, {end} "
+    "after epoch {last}, while the training loss went from {train_then} to {train_end}. "
+    "Guessing costs {guess}: on some images the network is wrong and all but certain of "
+    "it."
 )
 CONFUSED = Plain(
     "The most frequent error of {label}: {count} of {images} predictions for images of "
     "class {name} say {other} ({share}; {seeds})."
 )
-# A rise of the mean validation loss by a tenth, past its minimum, is called overfitting.
-RISE = 1.1
-# Beyond so many times the loss of guessing it is no overfitting any more.
+# Beyond so many times the loss of guessing a validation loss explodes.
 EXPLODED = 3
 
 
-def cost_claims(evidence: Evidence) -> list[dict[str, Any]]:
-    """Parameters, operations, training time and latency of each variant."""
-    made = (cost_claim(evidence, variant) for variant in evidence.runs)
-    return [claim for claim in made if claim]
-
-
-def cost_claim(evidence: Evidence, variant: str) -> dict[str, Any] | None:
-    """One variant's cost; nothing that was not measured."""
-    inputs, parts = [], []
-    for column, noun in (
-        ("parameters", "parameters"),
-        ("macs", "multiply-adds per image"),
-    ):
-        for row in list(evidence.usable(variant, column).values())[:1]:
-            parts.append(f"{words.count(row.cells[column])} {noun}")
-            inputs.append(row.input(column))
-    rows = list(evidence.usable(variant, "train_seconds").values())
-    if rows:
-        inputs += [row.input("train_seconds") for row in rows]
-        parts.append(training_time(rows))
-    for row in evidence.runs[variant].values():
-        parts += timings(row, inputs) if row.usable else []
-    if not parts:
-        return None
-    return plain(
-        COST,
-        f"cost:{variant}",
-        "cost",
-        inputs,
-        n=len(rows),
-        estimate=None,
-        label=evidence.label(variant),
-        parts="; ".join(parts),
-    )
-
-
-def training_time(rows: Sequence[Row]) -> str:
-    """Seconds of training, with their spread over seeds, and where they were spent."""
-    time = mean_over_seeds([row.cells["train_seconds"] for row in rows])
-    mean_text = words.significant(time.estimate)
-    places = len(mean_text.partition(".")[2])
-    spread = f" ± {words.fixed(time.sd, places)}" if time.sd is not None else ""
-    seeds = words.number_of(time.n, "seed")
-    mean = f"mean and standard deviation of {seeds}" if time.n > 1 else seeds
-    devices = {str(row.cells.get("device", "an unknown device")) for row in rows}
-    where = words.listed(words.escape(device) for device in sorted(devices))
-    return f"{mean_text}{spread}{words.SPACE}s of training on {where} ({mean})"
-
-
-def timings(row: Row, inputs: list[dict[str, str]]) -> list[str]:
-    """Median time of a call by batch size, with quartiles and number of calls."""
-    found = []
-    stems = [
-        name
-        for name in row.cells
-        if name.startswith("latency_ms_b")
-        and name.removeprefix("latency_ms_b").isdigit()
-    ]
-    for stem in stems:
-        batch = int(stem.removeprefix("latency_ms_b"))
-        columns = (stem, f"{stem}_q1", f"{stem}_q3", f"{stem}_n")
-        median, q1, q3, n = (row.cells[column] for column in columns)
-        inputs += [row.input(column) for column in columns]
-        found.append(
-            f"{words.significant(median)}{words.SPACE}ms for {words.number_of(batch, 'image')} "
-            f"at once (median of {n} calls, quartiles {words.significant(q1)} to "
-            f"{words.significant(q3)}{words.SPACE}ms)"
-        )
-    return found
-
-
 def curve_claims(evidence: Evidence) -> list[dict[str, Any]]:
-    """Gap between training and validation, and overfitting, by variant."""
-    claims = []
-    for variant in evidence.runs:
-        rows = [
-            row
-            for row in evidence.usable(variant, "validation_accuracy").values()
-            if "train_accuracy" in row.cells
-        ]
-        if rows:
-            claims.append(gap_claim(evidence, variant, rows))
-            claims += overfit_claims(evidence, variant, rows)
-    return claims
+    """The smallest and largest gap of training and validation; losses that rose again."""
+    rose = [claim for v in evidence.runs for claim in rose_claims(evidence, v)]
+    return gap_claims(evidence) + rose
 
 
-def gap_claim(evidence: Evidence, variant: str, rows: Sequence[Row]) -> dict[str, Any]:
-    """Training against validation accuracy at the end."""
-    train, validation = (
-        float(np.mean([row.cells[name] for row in rows]))
-        for name in ("train_accuracy", "validation_accuracy")
-    )
-    images = min(row.cells.get("validation_n", 1000) for row in rows)
-    digits = words.decimals(images, len(rows))
-    return plain(
-        GAP,
-        f"gap:{variant}",
-        "curves",
-        [
-            row.input(name)
-            for row in rows
-            for name in ("train_accuracy", "validation_accuracy")
-        ],
-        n=len(rows),
-        estimate=train - validation,
-        label=evidence.label(variant),
-        train=words.percent(train, digits),
-        validation=words.percent(validation, digits),
-        seeds=words.number_of(len(rows), "seed"),
-        gap=gap(train - validation, digits),
-    )
-
-
-def gap(difference: float, digits: int) -> str:
-    """Training minus validation accuracy; one that rounds to nothing has no sign."""
-    size = words.points(difference, digits)
-    return size if difference >= 0 or size.startswith("less") else words.MINUS + size
-
-
-def overfit_claims(
-    evidence: Evidence, variant: str, rows: Sequence[Row]
-) -> list[dict[str, Any]]:
-    """Where the mean validation loss has risen by a tenth since its minimum."""
-    curves = [history(evidence, row) for row in rows]
-    epochs = sorted(set.intersection(*(set(curve) for curve in curves)))
-    if len(epochs) < 3:
+def gap_claims(evidence: Evidence) -> list[dict[str, Any]]:
+    """Training less validation accuracy at the end, of the extremes; a table has all."""
+    names = ("train_accuracy", "validation_accuracy")
+    runs = {
+        variant: [row for row in found.values() if names[0] in row.cells]
+        for variant in evidence.ranked
+        if (found := evidence.usable(variant, names[1]))
+    }
+    gaps = {
+        variant: float(np.mean([r.cells[names[0]] - r.cells[names[1]] for r in rows]))
+        for variant, rows in runs.items()
+        if rows
+    }
+    if len(gaps) < 2:
         return []
-    train, validation = np.mean(
-        [[curve[epoch] for epoch in epochs] for curve in curves], axis=0
-    ).T
-    least = int(validation.argmin())
-    if validation[-1] <= RISE * validation[least]:
+    first, last = min(gaps, key=gaps.__getitem__), max(gaps, key=gaps.__getitem__)
+    return [
+        plain(
+            GAPS,
+            "gaps",
+            "curves",
+            [row.input(name) for v in gaps for row in runs[v] for name in names],
+            n=len(gaps),
+            estimate=gaps[last] - gaps[first],
+            least=words.signed(gaps[first], "%", 1),
+            first=evidence.label(first),
+            most=words.signed(gaps[last], "%", 1),
+            last=evidence.label(last),
+            variants=words.number_of(len(gaps), "variant"),
+        )
+    ]
+
+
+def rose_claims(evidence: Evidence, variant: str) -> list[dict[str, Any]]:
+    """Where every seed's validation loss rose again before the end of its own run."""
+    rows = list(evidence.usable(variant, "validation_loss").values())
+    found = [generalisation_gap(history(evidence, row)) for row in rows]
+    gaps = [gap for gap in found if gap and gap.rose]
+    if not rows or len(gaps) < len(rows):
         return []
+    means = {
+        name: float(np.mean([getattr(gap, name) for gap in gaps]))
+        for name in ("least", "end", "train_then", "train_end")
+    }
     guess = math.log(len(rows[0].metrics["classes"]))
     return [
         plain(
-            EXPLODES if validation[-1] > EXPLODED * guess else OVERFIT,
-            f"overfit:{variant}",
+            EXPLODES if means["end"] > EXPLODED * guess else ROSE,
+            f"rose:{variant}",
             "curves",
             [
                 {"file": row.record["files"]["history"], "field": "validation_loss"}
                 for row in rows
             ],
             n=len(rows),
-            estimate=float(validation[-1] - validation[least]),
+            estimate=means["end"] - means["least"],
             label=evidence.label(variant),
-            least=words.significant(float(validation[least]), 2),
-            epoch=epochs[least],
-            end=words.significant(float(validation[-1]), 2),
-            last=epochs[-1],
-            train_then=words.significant(float(train[least]), 2),
-            train_end=words.significant(float(train[-1]), 2),
+            epoch=words.span(gap.best_epoch for gap in gaps),
+            last=words.span(gap.last_epoch for gap in gaps),
             guess=words.significant(guess, 2),
-            seeds=words.averaged(len(rows)),
+            seeds="one seed"
+            if len(rows) == 1
+            else f"each of {words.number_of(len(rows), 'seed')} (means)",
+            **{name: words.significant(value, 2) for name, value in means.items()},
         )
     ]
 
 
-def history(evidence: Evidence, row: Row) -> dict[int, tuple[float, float]]:
-    """Epoch → training and validation loss, of the epochs that have both."""
-    epochs = read_table(evidence.place.path(row.record["files"]["history"]))
-    names = ("train_loss", "validation_loss")
-    return {
-        epoch["epoch"]: (epoch[names[0]], epoch[names[1]])
-        for epoch in epochs
-        if all(epoch[n] is not None and math.isfinite(epoch[n]) for n in names)
-    }
+def history(evidence: Evidence, row: Row) -> list[dict[str, Any]]:
+    """A run's epochs."""
+    return read_table(evidence.place.path(row.record["files"]["history"]))
 
 
 def confusion_claims(evidence: Evidence) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Single networks that were asked more: influence of units, layers as matrix products."""
 
+import math
 from typing import Any
 
 from labmill.report.claims import words
@@ -10,8 +11,9 @@ from labmill.runtime import read_json
 
 INFLUENCE = Plain(
     "Predicted against real influence of the {units} units of {layer} in {label}: each "
-    "was removed alone, and the validation loss measured. The rank correlation "
-    "(Spearman) of that rise with the prediction is {correlations}."
+    "was removed alone, which cost {least} to {most} of validation accuracy. The rank "
+    "correlation (Spearman) of the rise of the validation loss with the prediction is "
+    "{correlations}{random}. One seed."
 )
 FORMULATED = Plain(
     "{label}, one pass over {images} images in batches of {batch} on {threads}: "
@@ -43,10 +45,14 @@ def influence_claims(evidence: Evidence) -> list[dict[str, Any]]:
     for variant in (evidence.study.get("influence") or {}).get("variants", ()):
         found = first_look(evidence, variant, "influence")
         for layer, about in found[1]["layers"].items() if found else ():
-            said = [
-                f"{rho(one['loss_rise'])} for {words.named(name)}"
+            units = len(about["loss_rise"])
+            rhos = {
+                words.named(name): one["loss_rise"]
                 for name, one in about["rank_correlation"].items()
-            ]
+            }
+            ends = {name: correlation_interval(r, units) for name, r in rhos.items()}
+            said = [f"{rho(r, ends[name])} for {name}" for name, r in rhos.items()]
+            unclear = [n for n, e in ends.items() if e is None or e[0] <= 0 <= e[1]]
             claims.append(
                 plain(
                     INFLUENCE,
@@ -55,11 +61,18 @@ def influence_claims(evidence: Evidence) -> list[dict[str, Any]]:
                     [
                         {
                             "file": found[0].record["files"]["influence"],
-                            "field": f"layers.{layer}.rank_correlation",
+                            "field": f"layers.{layer}.{field}",
                         }
+                        for field in ("rank_correlation", "accuracy_drop")
                     ],
-                    n=len(about["loss_rise"]),
-                    units=len(about["loss_rise"]),
+                    n=units,
+                    units=units,
+                    least=words.signed(min(about["accuracy_drop"]), "%", 1),
+                    most=words.signed(max(about["accuracy_drop"]), "%", 1),
+                    random=f"; not shown to differ from a random order: "
+                    f"{words.listed(unclear)}"
+                    if unclear
+                    else "",
                     layer=words.named(layer),
                     label=evidence.label(variant),
                     correlations=words.listed(said),
@@ -68,9 +81,28 @@ def influence_claims(evidence: Evidence) -> list[dict[str, Any]]:
     return claims
 
 
-def rho(value: float | None) -> str:
-    """A correlation in two decimals."""
-    return "undefined" if value is None else words.fixed(value, 2)
+def rho(value: float | None, ends: tuple[float, float] | None) -> str:
+    """A correlation and its interval in two decimals."""
+    if value is None:
+        return "undefined"
+    told = words.fixed(value, 2)
+    if ends is None:
+        return told
+    low, high = (words.fixed(end, 2) for end in ends)
+    return f"{told} (95{words.SPACE}% interval {low} to {high})"
+
+
+def correlation_interval(value: float | None, n: int) -> tuple[float, float] | None:
+    """The 95 % interval of Spearman's rank correlation over `n` pairs.
+
+    By Fisher's z with the variance (1 + ρ²/2) / (n - 3) (Bonett & Wright, 2000). None
+    for fewer than five pairs.
+    """
+    if value is None or n < 5:
+        return None
+    z = math.atanh(max(-0.999, min(0.999, value)))
+    margin = 1.96 * math.sqrt((1 + value**2 / 2) / (n - 3))
+    return math.tanh(z - margin), math.tanh(z + margin)
 
 
 def formulate_claims(evidence: Evidence) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Published figures beside ours, searches, and runs that diverged or failed."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,7 +33,21 @@ PUBLISHED_CLASSES = Plain(
 )
 CHOSEN = Plain(
     "Search {search} tried {points} settings and chose {settings} by the rule {rule}: "
-    "validation accuracy {accuracy}, {cost}.{given}{diverged}"
+    "validation accuracy {accuracy}, {cost}.{given}{missed}{diverged}"
+)
+CHANCE = Plain(
+    "Search {search}: with {images} validation images the standard error of the first "
+    "point's accuracy, {accuracy}, is {error}; {near} of the {others} other points lie "
+    "within two of them, and their order may be luck."
+)
+AGAIN = Plain(
+    "What search {search} chose had {then} on the validation images in the search "
+    "({seeds}), and {again} with seeds that the search did not see ({label}; "
+    "{new_seeds}): only the second number is free of the luck of being chosen."
+)
+PUBLISHED_CONFUSION = Plain(
+    "{label} takes {ours} of the test images of class {name} for {other} ({seeds}); "
+    "published: {theirs}."
 )
 DIVERGED = Plain(
     "{label}, seed {seed}{stage}, diverged: its loss was no finite number any more after "
@@ -77,7 +92,43 @@ def published_claims(evidence: Evidence) -> list[dict[str, Any]]:
                 else:
                     claims.append(beside(evidence, variant, column, value, rows, note))
             note = ""
+    claims += [
+        claim
+        for variant, classes in published["confusions"].items()
+        for true, said in classes.items()
+        for other, share in said.items()
+        for claim in confusion(evidence, variant, true, other, share)
+    ]
     return against_published(evidence, tested) + claims
+
+
+def confusion(
+    evidence: Evidence, variant: str, true: str, other: str, theirs: float
+) -> list[dict[str, Any]]:
+    """How often one class is taken for another, here and there."""
+    rows = list(evidence.usable(variant, "test_accuracy").values())
+    if not rows or not {true, other} <= set(rows[0].metrics["classes"]):
+        return []
+    matrix = np.sum([row.metrics["parts"]["test"]["confusion"] for row in rows], axis=0)
+    i, j = (rows[0].metrics["classes"].index(name) for name in (true, other))
+    ours = matrix[i][j] / max(1, sum(matrix[i]))
+    files = [row.record["files"]["metrics"] for row in rows]
+    return [
+        plain(
+            PUBLISHED_CONFUSION,
+            f"published:{variant}:{true}:{other}",
+            "published",
+            [{"file": file, "field": "parts.test.confusion"} for file in files],
+            n=len(rows),
+            estimate=float(ours),
+            label=evidence.label(variant),
+            name=words.named(true),
+            other=words.named(other),
+            ours=words.percent(ours, 0),
+            theirs=words.percent(theirs, 0),
+            seeds=words.averaged(len(rows)),
+        )
+    ]
 
 
 def against_published(
@@ -207,7 +258,83 @@ def search_claims(evidence: Evidence) -> list[dict[str, Any]]:
     for stage, planned in evidence.searches.items():
         path = evidence.place.path(planned) if planned else None
         if path and path.is_file():
-            claims.append(search_claim(stage, planned or "", read_json(path)))
+            record = read_json(path)
+            claims.append(search_claim(stage, planned or "", record))
+            claims += chance_claims(evidence, stage, planned or "", record)
+            claims += again_claims(evidence, stage, planned or "", record)
+    return claims
+
+
+def chance_claims(
+    evidence: Evidence, stage: str, planned: str, record: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """How many points the validation images cannot tell from the most accurate one."""
+    known = [row.cells.get("validation_n") for row in evidence.rows]
+    images = next((n for n in known if n), None)
+    accuracies = sorted(
+        (p["validation_accuracy"] for p in record["ranking"] if usable(p)), reverse=True
+    )
+    if not images or len(accuracies) < 2:
+        return []
+    first, *others = accuracies
+    error = math.sqrt(first * (1 - first) / images)
+    near = sum(accuracy >= first - 2 * error for accuracy in others)
+    return [
+        plain(
+            CHANCE,
+            f"search:{stage}:chance",
+            "search",
+            [{"file": planned, "field": "ranking"}],
+            n=images,
+            estimate=error,
+            search=words.named(stage),
+            images=words.count(images),
+            accuracy=words.percent(first, 1),
+            error=words.points(error, 1),
+            near=near,
+            others=len(others),
+        )
+    ]
+
+
+def usable(point: Mapping[str, Any]) -> bool:
+    """Whether a point ended with an accuracy."""
+    return point["status"] != "diverged" and point["validation_accuracy"] is not None
+
+
+def again_claims(
+    evidence: Evidence, stage: str, planned: str, record: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """The chosen point's accuracy in the search, and with seeds that it did not see."""
+    chosen, claims = record["ranking"][0], []
+    for variant, settings in evidence.study["variants"].items():
+        taken = settings["chosen"] == {"search": stage, "rank": 1}
+        if not taken or settings["model"] or settings["training"]:
+            continue
+        rows = [
+            row
+            for seed, row in evidence.usable(variant, "validation_accuracy").items()
+            if seed not in chosen["seeds"]
+        ]
+        if rows:
+            again = float(np.mean([row.cells["validation_accuracy"] for row in rows]))
+            claims.append(
+                plain(
+                    AGAIN,
+                    f"search:{stage}:again:{variant}",
+                    "search",
+                    [{"file": planned, "field": "ranking"}]
+                    + [row.input("validation_accuracy") for row in rows],
+                    n=len(rows),
+                    estimate=again - chosen["validation_accuracy"],
+                    search=words.named(stage),
+                    then=words.percent(chosen["validation_accuracy"], 1),
+                    seeds=words.averaged(len(chosen["seeds"])),
+                    again=words.percent(again, 1),
+                    label=evidence.label(variant),
+                    new_seeds=words.averaged(len(rows)),
+                )
+            )
     return claims
 
 
@@ -215,7 +342,8 @@ def search_claim(stage: str, planned: str, record: Mapping[str, Any]) -> dict[st
     """One search."""
     rule, ranking = record["rule"], record["ranking"]
     chosen, cost = ranking[0], rule["cost"]
-    sound = [point for point in ranking if point["status"] != "diverged"]
+    sound = [point for point in ranking if usable(point)]
+    missed = sum(point["reached"] is False for point in ranking)
     first = max(sound, key=lambda point: point["validation_accuracy"])
     given = ""
     if first["point"] != chosen["point"]:
@@ -252,6 +380,9 @@ def search_claim(stage: str, planned: str, record: Mapping[str, Any]) -> dict[st
         + f" ({words.number_of(seeds, 'seed')} per point)",
         cost=f"{spent_on(chosen[cost], cost)}",
         given=given,
+        missed=f" {missed} points did not reach their target before their last epoch."
+        if missed
+        else "",
         diverged=f" {lost_points} points diverged." if lost_points else "",
     )
 

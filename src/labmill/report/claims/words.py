@@ -157,6 +157,12 @@ def number_of(n: int, noun: str) -> str:
     return f"{n:,}{SPACE}{noun}{'' if n == 1 else 's'}"
 
 
+def span(values: Iterable[int]) -> str:
+    """`4`, or `4 to 6` where not all are the same."""
+    low, *_, high = sorted([*values] * 2)
+    return str(low) if low == high else f"{low} to {high}"
+
+
 def averaged(n: int) -> str:
     """`mean of 3 seeds`, `1 seed`."""
     return f"mean of {number_of(n, 'seed')}" if n > 1 else number_of(n, "seed")
