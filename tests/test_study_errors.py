@@ -410,7 +410,8 @@ lessons: {reference: a, variants: [b]}
 compare: {c: {levels: {x: [a], y: [b]}, metric: test_loss}}
 published: {source: there, variants: {a: {test_accuracy: 0.9}},
             history: {a: {train_loss: {1: 2.0}}}, notes: {a: other images},
-            edits: {a: b}}
+            searches: {s: [{settings: {training.batch_size: 8}, accuracy: 0.9}]},
+            confusions: {a: {"0": {"1": 0.1}}}, edits: {a: b}}
 figures: [together]
 report: {sections: [summary, limits], text: {limits: None.}, references: ""}
 laptop: {seeds: [0]}

@@ -213,7 +213,7 @@ def published(study: Study) -> Mistakes:
             if set(point.settings) != set(varied):
                 found = ", ".join(point.settings)
                 yield at, f"found {found}; the search varies {', '.join(varied)}"
-            yield from wrong_fraction("test_accuracy", point.test_accuracy, at)
+            yield from wrong_fraction("accuracy", point.accuracy, at)
     for name, curves in study.published.history.items():
         for column, curve in curves.items():
             at = ("published", "history", name, column)

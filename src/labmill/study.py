@@ -503,7 +503,7 @@ class PublishedPoint(Section):
     """A point of a search in an earlier report."""
 
     settings: dict[str, Any] = Field(description="Setting (`model.dim`) → value.")
-    test_accuracy: float = Field(description="Accuracy, there by test images.")
+    accuracy: float = Field(description="Accuracy, there on test images.")
     seconds: float | None = Field(None, description="Training time there.")
 
 
@@ -514,7 +514,7 @@ class Published(Section):
     variants: dict[Name, dict[str, float | dict[str, float]]] = Field(
         description="Variant → figure (a column of runs.csv, `class_accuracy`) → value."
     )
-    searches: dict[Name, tuple[PublishedPoint, ...]] = Field(
+    searches: dict[Name, Annotated[tuple[PublishedPoint, ...], Unique]] = Field(
         default_factory=dict,
         description="Search → its points there, beside the same settings here.",
     )
