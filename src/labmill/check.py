@@ -1,7 +1,7 @@
 """What a study's settings mean: names that exist, arguments that fit together."""
 
 import importlib
-from typing import Any
+from typing import Any, NoReturn
 
 from labmill import registry
 from labmill.data.classes import resolve
@@ -15,7 +15,7 @@ FUNCTIONS = {f.__name__: f for f in (len, min, max, all, any, sum, abs, isinstan
 FUNCTIONS |= {"int": int, "list": list}
 
 
-def fail(source: Source, message: str, *places: Path_) -> None:
+def fail(source: Source, message: str, *places: Path_) -> NoReturn:
     """Raise with file, line and key of the first place that stands in the file."""
     raise LabmillError(f"{source.where(*places)}: {message}")
 

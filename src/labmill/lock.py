@@ -11,6 +11,8 @@ import shutil
 import socket
 from pathlib import Path
 
+from labmill.runtime import HEAD, writing
+
 # The open file is the lock: it must stay open until the process ends.
 _held: list[int] = []
 
@@ -20,17 +22,21 @@ def heal_stale_lock(directory: Path) -> bool:
 
     Returns:
         Whether this process now is the head. It stays so until it ends.
+
+    Raises:
+        LabmillError: the folder cannot be written to.
     """
-    folder = directory / ".snakemake"
-    folder.mkdir(exist_ok=True)
-    descriptor = os.open(folder / "labmill-head", os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        return False
-    os.truncate(descriptor, 0)
-    os.write(descriptor, f"{socket.gethostname()} {os.getpid()}\n".encode())
+    file = directory / HEAD
+    with writing(file):
+        file.parent.mkdir(exist_ok=True)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            return False
+        os.truncate(descriptor, 0)
+        os.write(descriptor, f"{socket.gethostname()} {os.getpid()}\n".encode())
     _held.append(descriptor)
-    shutil.rmtree(folder / "locks", ignore_errors=True)
+    shutil.rmtree(file.parent / "locks", ignore_errors=True)
     return True

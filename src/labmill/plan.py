@@ -14,6 +14,7 @@ from labmill.check import (
     check_data,
     check_examine,
     check_represent,
+    fail,
 )
 from labmill.data.image_folder import census
 from labmill.entries import Entries, Entry, as_selected, point_name
@@ -150,7 +151,10 @@ class Plan:
     @cached_property
     def _own_images(self) -> str:
         """The census of the user's folder, walked once and not for every job."""
-        return census(self.study.data.arguments["path"])
+        try:
+            return census(self.study.data.arguments["path"])
+        except LabmillError as error:
+            fail(self.source, str(error), ("data", "arguments", "path"))
 
     @remembered
     def split_job(self) -> Job:

@@ -1,5 +1,6 @@
 """What every job needs around its one library call: a log, whole files, a record."""
 
+import errno
 import json
 import logging
 import os
@@ -18,6 +19,9 @@ from labmill.errors import LabmillError
 from labmill.fingerprint import digest
 
 log = logging.getLogger("labmill")
+# Who runs the workflow in this working directory; written when it starts.
+HEAD = Path(".snakemake/labmill-head")
+ERROR = "Error: "
 
 
 @contextmanager
@@ -25,10 +29,13 @@ def logged(path: str | Path) -> Iterator[None]:
     """Send log records and warnings to the rule's log file and to stderr.
 
     A LabmillError ends the job with its message alone; any other exception is written
-    to the log with its traceback. Both end with exit code 1. A job that asks to be run
-    again raises SystemExit itself.
+    to the log with its traceback. Both end with exit code 1, and a retry of a job that
+    ended with a LabmillError does so at once. A job that asks to be run again raises
+    SystemExit itself.
     """
     path = Path(path)
+    if is_settled(path):
+        sys.exit(1)
     path.parent.mkdir(parents=True, exist_ok=True)
     handlers = [logging.FileHandler(path, mode="w"), logging.StreamHandler(sys.stderr)]
     for handler in handlers:
@@ -42,10 +49,11 @@ def logged(path: str | Path) -> Iterator[None]:
     try:
         yield
     except LabmillError as error:
-        log.error("Error: %s", error)
+        # Snakemake shows the log of a failed job; stderr need not say it twice.
+        root.removeHandler(handlers[1])
+        log.error(ERROR + "%s", error)
         sys.exit(1)
     except Exception as error:
-        # Snakemake shows the log of a failed job; stderr need not say it twice.
         root.removeHandler(handlers[1])
         log.exception("The job failed")
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
@@ -55,31 +63,63 @@ def logged(path: str | Path) -> Iterator[None]:
             handler.flush()
 
 
+def is_settled(path: Path) -> bool:
+    """Whether a job's log says that it failed by a mistake since the head started.
+
+    Run again, it would fail again: only the user can mend it.
+    """
+    if not (path.is_file() and HEAD.is_file()):
+        return False
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    said = any(line.partition(" ")[2].startswith(ERROR) for line in lines)
+    return said and path.stat().st_mtime > HEAD.stat().st_mtime
+
+
+# Why a file cannot be written whoever tries: no space, no right, no such place.
+UNWRITABLE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+    *(errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR),
+}
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """A full disk, or a place that may not be written to, is a LabmillError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        raise LabmillError(f"{path}: cannot be written: {error.strerror}") from error
+
+
 @contextmanager
 def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a temporary file beside `path`; on success flush it to disk and rename it.
 
-    Nobody ever sees half a file, and a crash leaves the old one in place.
+    Nobody ever sees half a file, and a crash leaves the old one in place. Raises
+    LabmillError where there is no space or no right to write.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{path.name}.", suffix=".part"
-    )
-    try:
-        with os.fdopen(
-            descriptor, mode, encoding=None if "b" in mode else "utf-8"
-        ) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.name}.", suffix=".part"
+        )
+        try:
+            with os.fdopen(
+                descriptor, mode, encoding=None if "b" in mode else "utf-8"
+            ) as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            umask = os.umask(0)
+            os.umask(umask)
+            Path(temporary).chmod(0o666 & ~umask)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
 
 
 def write_json(path: str | Path, value: Any) -> None:

@@ -48,7 +48,7 @@ def start(workflow: Any, config: dict[str, Any]) -> list[str]:
     if not asked and OVERVIEW not in sys.argv:
         asked = places
     for place in asked:
-        plan(place)
+        plan(place).download_job()
     if workflow.is_main_process and DRY_RUN & set(sys.argv):
         for place in asked:
             print(explanation(plan(place)), file=sys.stderr)

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from labmill.errors import LabmillError, suggest
-from labmill.runtime import atomic_write
+from labmill.runtime import atomic_write, writing
 
 PARTS = ("train", "validation", "unlabelled")
 
@@ -136,12 +136,13 @@ def gather(pool: np.ndarray, indices: np.ndarray) -> np.ndarray:
 
 def append(path: Path, text: str) -> None:
     """Append in one write, so that lines of jobs running at once do not mix."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-    try:
-        os.write(descriptor, text.encode())
-    finally:
-        os.close(descriptor)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            os.write(descriptor, text.encode())
+        finally:
+            os.close(descriptor)
 
 
 def save(path: Path, **arrays: np.ndarray) -> None:

@@ -140,11 +140,15 @@ def listing(folder: Path, classes: tuple[str, ...]) -> list[tuple[Path, int]]:
 def pixels(content: bytes, file: Path, size: int, channels: int) -> "np.ndarray":
     """One image file as uint8 (channels, size, size). Raises LabmillError."""
     import numpy as np
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as opened:
             image = plain_mode(ImageOps.exif_transpose(opened), channels)
+    except UnidentifiedImageError:
+        raise LabmillError(
+            f"{file}: cannot be read as an image: it is neither PNG nor JPEG"
+        ) from None
     except Exception as error:
         raise LabmillError(f"{file}: cannot be read as an image: {error}") from None
     image = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
