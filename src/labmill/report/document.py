@@ -24,6 +24,7 @@ SUBJECTS = {
     "compare": "Effects of single factors",
     "classes": "Classes and errors",
     "curves": "End of training",
+    "represent": "Pretext tasks and mixing weights",
     "failures": "Did every run finish?",
     "published": "Published figures",
 }

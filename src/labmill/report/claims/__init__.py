@@ -29,6 +29,7 @@ from labmill.report.claims.others import (
     search_claims,
 )
 from labmill.report.claims.pruning import pruning_claims
+from labmill.report.claims.represent import mixing_claims, pretext_claims
 
 __all__ = ["SECTIONS", "Evidence", "make_claims"]
 
@@ -43,6 +44,7 @@ SECTIONS = {
     "search": (search_claims,),
     "profile": (profile_claims,),
     "edits": (edit_claims,),
+    "represent": (pretext_claims, mixing_claims),
     "curves": (lesson_claims, curve_claims),
     "failures": (failure_claims,),
 }

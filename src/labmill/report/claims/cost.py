@@ -24,15 +24,18 @@ ROSE = Plain(
 EXPLODES = Plain(
     "The validation loss of {label} explodes in {seeds}: {least} after epoch {epoch}, {end} "
     "after epoch {last}, while the training loss went from {train_then} to {train_end}. "
-    "Guessing costs {guess}: on some images the network is wrong and all but certain of "
-    "it."
+    "Guessing costs {guess}: {why}."
 )
+# Why a loss is far above that of guessing.
+CERTAIN = "on some images the network is wrong and all but certain of it"
+RUNAWAY = "a loss of that size needs outputs that lie as far apart; on some images they run away"
 CONFUSED = Plain(
     "The most frequent error of {label}: {count} of {images} predictions for images of "
     "class {name} say {other} ({share}; {seeds})."
 )
-# Beyond so many times the loss of guessing a validation loss explodes.
-EXPLODED = 3
+# Beyond so many times the loss of guessing a validation loss explodes, and beyond the
+# other not for certainty's sake.
+EXPLODED, FAR = 3, 30
 
 
 def curve_claims(evidence: Evidence) -> list[dict[str, Any]]:
@@ -101,6 +104,7 @@ def rose_claims(evidence: Evidence, variant: str) -> list[dict[str, Any]]:
             epoch=words.span(gap.best_epoch for gap in gaps),
             last=words.span(gap.last_epoch for gap in gaps),
             guess=words.significant(guess, 2),
+            why=RUNAWAY if means["end"] > FAR * guess else CERTAIN,
             seeds="one seed"
             if len(rows) == 1
             else f"each of {words.number_of(len(rows), 'seed')} (means)",

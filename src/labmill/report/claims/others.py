@@ -1,6 +1,7 @@
 """Published figures beside ours, searches, and runs that diverged or failed."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -57,7 +58,9 @@ FAILED = Plain(
     "{label}, seed {seed}{stage}, has no result: {reason}. It is left out of all means "
     "and comparisons."
 )
-ALL_WELL = Plain("All {runs} runs came to their end; none diverged and none failed.")
+ALL_WELL = Plain("All {runs} came to their end; none diverged and none failed.")
+# What a row of a kind is called where all are counted.
+NOUNS = {"variant": "run", "edit": "brief training", "pretext": "pretext training"}
 RULES = {
     "best": "“first in validation accuracy”",
     "fastest": "“least {cost} within {tolerance} of the first in validation accuracy”",
@@ -418,6 +421,8 @@ def failure_claims(evidence: Evidence) -> list[dict[str, Any]]:
         claims.append(made)
     if claims:
         return claims
+    counted = Counter(row.cells["kind"] for row in runs)
+    kinds = {kind: counted[kind] for kind in NOUNS if counted[kind]}
     return [
         plain(
             ALL_WELL,
@@ -426,6 +431,8 @@ def failure_claims(evidence: Evidence) -> list[dict[str, Any]]:
             [],
             kind=Kind.END,
             n=len(runs),
-            runs=f"{len(runs):,}",
+            runs=words.listed(
+                words.number_of(number, NOUNS[kind]) for kind, number in kinds.items()
+            ),
         )
     ]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from labmill.report.claims.words import listed, quoted
 from labmill.report.results import Results
 from labmill.report.tables import Table
 from labmill.report.text import (
@@ -29,7 +30,7 @@ def environment(results: Results) -> Table | None:
                 ["Processor", f"{machine['processor']}, {machine['cores']} cores"],
                 ["System", f"{machine['system']}, Python {machine['python']}"],
                 ["Device of training", setting(training.get("device"))],
-                ["Threads per job", setting(training.get("threads"))],
+                ["Threads per training", threads(results)],
                 *([name, found] for name, found in made["versions"].items()),
                 ["Seeds", setting(results.study["seeds"])],
                 ["Seed of the split", setting(results.study["data"]["split_seed"])],
@@ -37,6 +38,22 @@ def environment(results: Results) -> Table | None:
             ]
             return Table(["What", "Value"], rows, "Environment of the runs.", "ll")
     return None
+
+
+def threads(results: Results) -> str:
+    """How many threads the trainings had; of which variants, where they differ."""
+    found: dict[int, list[str]] = {}
+    for variant, label in results.variants.items():
+        for record in results.sound(variant):
+            if description := results.open(record, "description"):
+                labels = found.setdefault(description["training"]["threads"], [])
+                labels += [] if label in labels else [label]
+    if len(found) < 2:
+        return setting(next(iter(found), None))
+    return "; ".join(
+        f"{number} ({listed(map(quoted, labels), most=len(labels))})"
+        for number, labels in sorted(found.items())
+    )
 
 
 def slurm(results: Results) -> Table | None:
@@ -138,12 +155,13 @@ def estimate(claim: dict[str, Any]) -> str:
     if claim["estimate"] is None:
         return "–"
     shares = all(map(is_share, claim["inputs"]))
-    write, unit = (points, f"{NBSP}points") if shares else (decimal, "")
+    seconds = all(one["field"].endswith("seconds") for one in claim["inputs"])
+    write, unit = (points, "points") if shares else (decimal, "s" if seconds else "")
     # Differences of means are sums of rounding errors where they are zero.
     known = [claim["estimate"], *(claim["interval"] or ())]
     ends = [write(round(value, 12)) for value in known]
     text = "{} ({} to {})".format(*ends) if claim["interval"] else ends[0]
-    return text + unit
+    return f"{text}{NBSP}{unit}" if unit else text
 
 
 def is_share(source: dict[str, str]) -> bool:

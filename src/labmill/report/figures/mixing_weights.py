@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from labmill.report import style
+from labmill.report.claims.represent import between_classes
 from labmill.report.represented import Represented, represented
 from labmill.report.results import Results
 
@@ -28,7 +29,7 @@ def draw(results: Results) -> list[Figure] | None:
 def panels(results: Results, one: Represented) -> Figure:
     """A panel per block."""
     means = np.array(one.figures["mixing"]["mean"])
-    within = np.array(one.figures["mixing"]["sd"]) ** 2
+    shares = between_classes(one.figures["mixing"])
     blocks, classes, branches = means.shape
     drawn = style.figure(0.21 * classes + 1.05)
     drawn.suptitle(style.shorten(one.label, 60), fontsize=9)
@@ -46,10 +47,8 @@ def panels(results: Results, one: Represented) -> Figure:
                 fontsize=8,
                 color="#ffffff" if mean[i, j] > 0.6 * top else "#0f1720",
             )
-        between = mean.var(axis=0).sum()
-        share = between / max(between + within[block].mean(axis=0).sum(), 1e-12)
         axes.set_title(f"Block {block + 1}")
-        axes.set_xlabel(f"{100 * share:.0f} % between", fontsize=8)
+        axes.set_xlabel(f"{100 * shares[block]:.0f} % between", fontsize=8)
         axes.set_xticks(range(branches), [f"a{'₁₂₃₄'[k]}" for k in range(branches)])
         axes.set_yticks(
             range(classes), [style.shorten(name, 12) for name in results.classes]
