@@ -27,6 +27,7 @@ SUBJECTS = {
     "represent": "Pretext tasks and mixing weights",
     "failures": "Did every run finish?",
     "published": "Published figures",
+    "examine": "What layers know and look at",
 }
 # A section of the author's own stands before these.
 LAST = ("limits", "references", "appendix")

@@ -21,6 +21,7 @@ from labmill.report.claims.edits import (
     published_edit_claims,
 )
 from labmill.report.claims.evidence import Evidence
+from labmill.report.claims.examined import examine_claims
 from labmill.report.claims.lessons import lesson_claims
 from labmill.report.claims.looks import formulate_claims, influence_claims
 from labmill.report.claims.others import (
@@ -42,6 +43,7 @@ SECTIONS = {
     "cost": (speed_claims, formulate_claims),
     "pruning": (pruning_claims, influence_claims),
     "search": (search_claims,),
+    "examine": (examine_claims,),
     "profile": (profile_claims,),
     "edits": (edit_claims,),
     "represent": (pretext_claims, mixing_claims),
