@@ -5,6 +5,7 @@ import pytest
 from synthetic import make_results
 
 from labmill.report.claims import Evidence
+from labmill.report.claims.chance import chance_claims
 from labmill.report.claims.others import failure_claims
 from labmill.report.claims.represent import (
     between_classes,
@@ -68,3 +69,15 @@ def test_mixing_weights_are_told_class_by_class(evidence):
     text = claim["statement"].replace("\N{NO-BREAK SPACE}", " ")
     assert "0 % (block 1) and 100 % (block 2)" in text
     assert "convolution a3 goes from 0.50 for 0 to 0.90 for 4" in text
+
+
+def test_networks_near_chance_are_named(tmp_path):
+    job, index = make_results(tmp_path, true={"vit_sin_relu": 0.17})
+    place = Place(tmp_path / "results/synthetic", "results/synthetic")
+    study = as_declared(job["settings"]["study"])
+    rows = read_rows(index, place)
+    (claim,) = chance_claims(Evidence(study, rows, place, {}))
+    text = claim["statement"].replace("\N{NO-BREAK SPACE}", " ")
+    assert "guesses gets 10 %" in text
+    assert "“ViT, sinusoidal, relu” (17." in text
+    assert "CNN" not in text

@@ -13,6 +13,7 @@ from typing import Any
 from labmill.report.claims.accuracy import ranking_claims
 from labmill.report.claims.arithmetic import decoding_claims, speed_claims
 from labmill.report.claims.budgets import budget_claims
+from labmill.report.claims.chance import chance_claims
 from labmill.report.claims.compare import compare_claims
 from labmill.report.claims.cost import confusion_claims, curve_claims
 from labmill.report.claims.edits import (
@@ -36,7 +37,7 @@ __all__ = ["SECTIONS", "Evidence", "make_claims"]
 
 # `section` of a claim, in the order in which claims are made.
 SECTIONS = {
-    "ranking": (ranking_claims, decoding_claims),
+    "ranking": (ranking_claims, chance_claims, decoding_claims),
     "compare": (budget_claims, compare_claims),
     "classes": (confusion_claims,),
     "published": (published_claims, published_edit_claims),

@@ -45,7 +45,10 @@ def effort(results: Results) -> Table | None:
         ]
         for variant, label in results.variants.items()
     ]
-    caption = "Effort and size by variant: means over seeds."
+    caption = (
+        "Effort and size by variant: means over seeds. Times are of jobs of their own, with "
+        "other work beside them: small differences may be that."
+    )
     return Table(["Variant", *map(title, columns)], rows, caption) if columns else None
 
 
