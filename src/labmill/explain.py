@@ -113,4 +113,6 @@ def explanation(plan: Plan) -> str:
         f"  {kind} {shortened(names, 6)}: {words}"
         for (words, kind), names in groups.items()
     ]
-    return "\n".join([f"{plan.place}: what would run, and why", *lines])
+    return "\n".join(
+        [f"{plan.place}, the whole study: what would run, and why", *lines]
+    )

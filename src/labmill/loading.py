@@ -5,7 +5,7 @@ Every error names file and line, key path, what was found and what is allowed.
 
 import builtins
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
@@ -145,19 +145,26 @@ def validate(
     try:
         return kind.model_validate_json(json.dumps(data, allow_nan=False))
     except ValidationError as error:
-        said: dict[Path_, list[str]] = {}
-        for item in error.errors():
-            location = real_location(data, item["loc"], item["type"])
-            said.setdefault(location, []).append(explain(kind, location, item))
         lines = []
-        for location, messages in said.items():
-            # A list that has a wrong entry is also said to be too short, and a value
-            # that one of several types takes apart is none of the others.
-            if any(other[: len(location)] == location != other for other in said):
-                continue
+        for location, message in mistakes(kind, data, error):
             where = source.where(*[(*place, *location) for place in (at, *fallback)])
-            lines.append(f"{where}: {either(messages)}")
+            lines.append(f"{where}: {message}")
         raise LabmillError("\n".join(lines)) from None
+
+
+def mistakes(
+    kind: type[BaseModel], data: Any, error: ValidationError
+) -> Iterator[tuple[Path_, str]]:
+    """What is wrong with `data` as a `kind`: key paths below `data`, and sentences."""
+    said: dict[Path_, list[str]] = {}
+    for item in error.errors():
+        location = real_location(data, item["loc"], item["type"])
+        said.setdefault(location, []).append(explain(kind, location, item))
+    for location, messages in said.items():
+        # A list that has a wrong entry is also said to be too short, and a value that
+        # one of several types takes apart is none of the others.
+        if not any(other[: len(location)] == location != other for other in said):
+            yield location, either(messages)
 
 
 def either(messages: Sequence[str]) -> str:

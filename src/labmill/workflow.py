@@ -15,10 +15,12 @@ from snakemake.exceptions import IncompleteCheckpointException
 from labmill import index, overview
 from labmill.cluster import failure, leftovers, pack, price
 from labmill.cluster.script import batch_lines
+from labmill.config import read_config
 from labmill.errors import LabmillError, suggest
 from labmill.explain import explanation
 from labmill.index import Recorded
 from labmill.job import Job
+from labmill.loading import SCALES
 from labmill.lock import heal_stale_lock
 from labmill.plan import Plan
 from labmill.runtime import read_json
@@ -28,6 +30,10 @@ ROOT = Path(__file__).parents[2]
 DRY_RUN = {"-n", "--dry-run", "--dryrun"}
 OVERVIEW = "results/index.html"
 PLACE = re.compile(r"^results/((?:(?:smoke|laptop)/)?[a-z][a-z0-9_]*)/")
+RUN = re.compile(
+    r"^results/(?P<place>(?:(?:smoke|laptop)/)?[a-z][a-z0-9_]*)"
+    r"/(?P<variant>[^/]+)/seed(?P<seed>[^/]+)/(?P<stage>[^/]+)/[^/]+$"
+)
 
 
 def start(workflow: Any, config: dict[str, Any]) -> list[str]:
@@ -40,15 +46,18 @@ def start(workflow: Any, config: dict[str, Any]) -> list[str]:
     Raises:
         LabmillError: a study that was asked for is wrong.
     """
-    scale = config.get("scale", "full")
-    prefix = "" if scale == "full" else f"{scale}/"
+    checked = read_config(config)
+    config["partial"] = checked.partial
+    prefix = "" if checked.scale == "full" else f"{checked.scale}/"
     tell(config)
-    places = [f"{prefix}{name}" for name in config.get("studies") or ()]
+    places = [f"{prefix}{name}" for name in checked.studies or ()]
     asked = asked_for(sys.argv[1:])
     if not asked and OVERVIEW not in sys.argv:
         asked = places
     for place in asked:
         plan(place).download_job()
+    for target in sys.argv[1:]:
+        check_target(target)
     if workflow.is_main_process and DRY_RUN & set(sys.argv):
         for place in asked:
             print(explanation(plan(place)), file=sys.stderr)
@@ -56,16 +65,46 @@ def start(workflow: Any, config: dict[str, Any]) -> list[str]:
         head = heal_stale_lock(Path.cwd())
         if head and "site" in config:
             leftovers.wait(Path.cwd())
-        price.check_budget(map(plan, asked), config.get("budget"))
-        if head and not config.get("partial"):
+        price.check_budget(map(plan, asked), checked.budget)
+        if head and not checked.partial:
             pack.run(map(plan, asked), config)
     return places
 
 
 def asked_for(arguments: Iterable[str]) -> list[str]:
-    """The studies, with their scales, whose files stand on the command line."""
-    found = [match[1] for text in arguments if (match := PLACE.match(text))]
+    """The studies, with their scales, whose files stand on the command line.
+
+    Raises:
+        LabmillError: what stands before a study's name is no scale.
+    """
+    found, known = [], study_names()
+    for text in arguments:
+        if match := PLACE.match(text):
+            name, following = match[1], text[match.end() :].split("/")[0]
+            if name not in known and following in known:
+                hint = suggest(name, SCALES[1:])
+                raise LabmillError(f"{text}: no scale {name!r}; {hint}; full has none")
+            found.append(name)
     return list(dict.fromkeys(found))
+
+
+def check_target(target: str) -> None:
+    """A file of a run that is asked for by name is one that the study makes.
+
+    Raises:
+        LabmillError: no such variant, seed or stage.
+    """
+    run = RUN.match(target)
+    if not run:
+        return
+    records = index.results_index(plan(run["place"]), lambda *_: {"finished": False})
+    runs = [record for record in records if "seed" in record]
+    for key in ("variant", "seed", "stage"):
+        known = dict.fromkeys(str(record[key]) for record in runs)
+        if run[key] not in known:
+            hint = suggest(run[key], known)
+            raise LabmillError(f"{target}: no {key} {run[key]!r}; {hint}")
+        runs = [record for record in runs if str(record[key]) == run[key]]
 
 
 # What config.yaml and the cluster's profile say, and no study does.
