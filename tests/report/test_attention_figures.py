@@ -98,6 +98,14 @@ def test_a_map_per_layer_the_rollout_and_the_decoder(results: SimpleNamespace):
     assert columns == [layers, layers, [*layers, "Decoder"]]
 
 
+def test_the_scale_of_a_map_ends_at_what_is_reached(results: SimpleNamespace):
+    for figure in attention_maps.draw(results):
+        images = [image for axes in figure.axes for image in axes.images]
+        maps = [image for image in images if image.get_array().shape == (4, 4)]
+        top = max(np.abs(image.get_array()).max() for image in maps)
+        assert {image.get_clim() for image in maps} == {(-top, top)}
+
+
 def test_distances_in_pixels_one_mark_per_head(results: SimpleNamespace):
     first = attention_distance.draw(results).axes[0]
     heads = [line.get_ydata().tolist() for line in first.lines[:2]]
@@ -105,6 +113,8 @@ def test_distances_in_pixels_one_mark_per_head(results: SimpleNamespace):
     line = 4 * np.array([(y, x) for y in range(4) for x in range(4)])
     even = np.linalg.norm(line[:, None] - line[None], axis=-1).mean()
     assert first.lines[2].get_ydata()[0] == pytest.approx(even)
+    bottom, top = first.get_ylim()
+    assert 5 < bottom < 6 and even < top < even + 2
 
 
 def test_probes_in_percent_and_gaps_where_no_token_is(results: SimpleNamespace):

@@ -9,7 +9,8 @@ from labmill.report.results import Results
 
 CAPTION = (
     "Mean distance between a patch and what it attends to, on validation images: one "
-    "mark per head. Dashed: attention spread evenly over all patches."
+    "mark per head; the axis shows the part of the scale in which they lie. Dashed: "
+    "attention spread evenly over all patches."
 )
 ALT = "Small charts of attention distance in pixels by layer, one per variant."
 
@@ -28,8 +29,11 @@ def draw(results: Results) -> Figure | None:
         axes.axhline(evenly(found), ls="--", lw=1, color=style.MUTED)
         axes.set_title(found.heading, fontsize=8)
         axes.set_xticks(layers)
-    top = max(np.max(found.figures["attention_distance"]) for found in all_found)
-    panels[0].set_ylim(0, 1.15 * top)
+    looks = [
+        {"color": style.color(0), "marker": "o", "ls": "none", "ms": 3},
+        {"color": style.MUTED, "ls": "--", "lw": 1},
+    ]
+    style.legend(drawn, ["a head", "even attention"], looks)
     drawn.supxlabel("Layer", fontsize=8.5)
     drawn.supylabel("Distance (pixels)", fontsize=8.5)
     return drawn

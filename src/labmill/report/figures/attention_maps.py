@@ -1,5 +1,7 @@
 """What the networks look at in sample images, layer by layer and through all layers."""
 
+from itertools import islice
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -10,16 +12,17 @@ from labmill.report.results import Results
 CAPTION = (
     "Attention on validation images, mean over heads: of the class token, or of all "
     "patches where there is none. Roll-out follows it through all layers. Red: more than "
-    "an even share, blue: less."
+    "an even share, blue: less; the scale ends at what is reached here. The first "
+    "variants of those examined."
 )
 ALT = "Sample images, each followed by one heat map of attention per layer."
-IMAGES = 3
-LIMIT = 2  # the scale ends at four times, and a quarter of, an even share
+VARIANTS, IMAGES = 4, 2
+LEAST = 0.05  # half the scale's length at least, in powers of two
 
 
 def draw(results: Results) -> list[Figure] | None:
-    """One figure per examined variant."""
-    return [panels(found) for found in examined(results)] or None
+    """One figure per variant, of the first examined ones."""
+    return [panels(found) for found in islice(examined(results), VARIANTS)] or None
 
 
 def panels(found: Examined) -> Figure:
@@ -31,6 +34,8 @@ def panels(found: Examined) -> Figure:
         cross = found.arrays["cross"].astype(float).mean((2, 3))
         shape = (*cross.shape[:2], found.side, found.side)
         columns.append(("Decoder", cross.reshape(shape).mean(0)))
+    columns = [(title, log_times(maps[:IMAGES])) for title, maps in columns]
+    limit = max(LEAST, *(np.nanmax(np.abs(maps)) for _, maps in columns))
     pixels = found.arrays["pixels"][:IMAGES]
     drawn = style.figure(0.84 * len(pixels) + 0.4)
     grid = drawn.subplots(len(pixels), len(columns) + 1, squeeze=False)
@@ -39,8 +44,7 @@ def panels(found: Examined) -> Figure:
         colours = image.transpose(1, 2, 0).squeeze()
         axes[0].imshow(colours, cmap="gray", interpolation="none")
         for column, (title, maps) in zip(axes[1:], columns, strict=True):
-            times = np.log2(np.maximum(maps[row] * found.side**2, 2.0**-LIMIT))
-            drawing = column.imshow(times, cmap="RdBu_r", vmin=-LIMIT, vmax=LIMIT)
+            drawing = column.imshow(maps[row], cmap="RdBu_r", vmin=-limit, vmax=limit)
             if row == 0:
                 column.set_title(title, fontsize=8)
         for one in axes:
@@ -48,6 +52,12 @@ def panels(found: Examined) -> Figure:
             one.set_yticks([])
             one.grid(visible=False)
     bar = drawn.colorbar(drawing, ax=grid, shrink=0.8, aspect=25)
-    bar.set_ticks([-2, -1, 0, 1, 2], labels=["¼", "½", "1", "2", "4"])
+    ticks = limit * np.array([-1, -0.5, 0, 0.5, 1])
+    bar.set_ticks(ticks, labels=[f"{2**tick:.2g}" for tick in ticks])
     bar.set_label("Times an even share")
     return drawn
+
+
+def log_times(shares: np.ndarray) -> np.ndarray:
+    """Shares (images, side, side) in powers of two of an even one, 1/16 at least."""
+    return np.log2(np.maximum(shares * shares[0].size, 1 / 16))

@@ -32,6 +32,7 @@ def draw(results: Results) -> Figure | None:
         axes.grid(visible=False)
         axes.set_xlabel("Patch")
         axes.set_ylabel("Patch")
+        axes.tick_params(labelbottom=True, labelleft=True)
     drawn.colorbar(image, ax=panels, label="Cosine similarity", shrink=0.8)
     return drawn
 

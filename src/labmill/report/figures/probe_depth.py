@@ -31,6 +31,7 @@ def draw(results: Results) -> Figure | None:
         axes.set_title(title)
         axes.set_xlabel("Layer")
         axes.set_xticks(range(max(len(f.figures["probe"]) for f in all_found)))
+        axes.tick_params(labelleft=True)
     panels[0].set_ylabel("Probe accuracy (%)")
     labels = [style.shorten(found.label, 30) for found in all_found]
     looks = [style.look(i) for i in range(len(all_found))]
