@@ -21,7 +21,9 @@ def batch_lines(config: Mapping[str, Any], profile: Path) -> str:
     """
     if "site" not in config:
         config = read(profile / "site.yaml")
-    settings = read(profile / "config.yaml").get("set-resources", {}).get("train", {})
+    profiled = read(profile / "config.yaml")
+    settings = profiled.get("set-resources", {}).get("train", {})
+    logs = profiled.get("slurm-logdir")
     site = Site.of(config) or Site()
     asked = [
         *options(site),
@@ -29,6 +31,7 @@ def batch_lines(config: Mapping[str, Any], profile: Path) -> str:
         f"--cpus-per-task={first(settings.get('cpus_per_task', 1))}",
         f"--mem={first(settings['mem_mb'])}M" if "mem_mb" in settings else "",
         f"--time={first(settings['runtime'])}" if "runtime" in settings else "",
+        f"--output={logs}/rule_train/%j.log" if logs else "",
         *str(settings.get("slurm_extra", "")).split(),
     ]
     lines = [f"#SBATCH {option}" for option in asked if option]

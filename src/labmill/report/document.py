@@ -68,7 +68,7 @@ class Document:
             "cited": cited,
             "wanted": self.wanted,
             "prose": prose,
-            "question": harmless(results.study["question"]),
+            "question": harmless(results.study["question"], "question"),
         }
         self.templates.filters["thousands"] = lambda n: f"{n:,}"
 
@@ -104,14 +104,21 @@ class Document:
     def words(self, name: str) -> str:
         """The author's own Markdown of a section, numbers filled in."""
         text = self.results.study["report"]["text"].get(name, "")
-        return harmless(self.filled(text, f"report.text.{name}"))
+        where = f"report.text.{name}"
+        return harmless(self.filled(text, where), where)
 
     def filled(self, text: str, where: str) -> str:
         """Markdown in which `{{ result(variant, figure) }}` has become a number."""
 
-        def result(variant: str, column: str) -> Markdown:
-            value = self.results.result(variant, column, where)
-            return Markdown(format_for(column)(value))
+        def result(*asked: str) -> Markdown:
+            if len(asked) != 2:
+                raise LabmillError(
+                    f"{where}: a number needs a variant and a figure, as in "
+                    '{{ result("cnn", "test_accuracy") }}; found '
+                    f"{len(asked)} of the two"
+                )
+            value = self.results.result(*asked, where)
+            return Markdown(format_for(asked[1])(value))
 
         sandbox = SandboxedEnvironment(undefined=jinja2.StrictUndefined, **COMMENTS)
         try:
@@ -230,6 +237,8 @@ class Document:
         for subject in dict.fromkeys(c["section"] for c in self.results.numbered):
             if mine := self.claims(section=subject):
                 heading = SUBJECTS.get(subject) or subject.capitalize()
+                if subject == "ranking" and len(self.results.variants) == 1:
+                    heading = "How well the network does"
                 blocks += [f"### {escape(heading)}", mine]
         return Markdown("\n\n".join(blocks))
 

@@ -30,6 +30,8 @@ READER = (
     "markdown-raw_html-raw_tex-raw_attribute-native_divs-native_spans"
     "-markdown_in_html_blocks-yaml_metadata_block-pandoc_title_block-smart"
 )
+# Names that the report gives to what it computes.
+OWN = re.compile(r"(claim|fig|tbl|labmill)-|section-(?!\d)|(top|refs)$")
 
 # A comment begins with {#, which is Markdown's way to name a heading.
 COMMENTS = {"comment_start_string": "{##", "comment_end_string": "##}"}
@@ -69,14 +71,47 @@ def pandoc(text: str, *arguments: str, reader: str = READER) -> str:
     return done.stdout
 
 
-def harmless(text: str, base: int = 3) -> Markdown:
-    """A user's Markdown with every construct closed; its headings begin at `base`."""
+def harmless(text: str, where: str, base: int = 3) -> Markdown:
+    """A user's Markdown as a block that says so, every construct closed.
+
+    Its headings begin at `base`. LabmillError where it uses names or looks that are
+    the report's own, so that nobody takes its words for computed ones; `where`: for the
+    message.
+    """
     if not text.strip():
         return Markdown("")
+    own_looks(json.loads(pandoc(text, "--to=json")), where)
     levels = [len(found) for found in re.findall(r"^(#+)\s", text, re.MULTILINE)]
     shift = base - min(levels, default=base)
     done = pandoc(text, f"--to={READER}", f"--shift-heading-level-by={shift}")
-    return Markdown(done.strip())
+    return Markdown(f"::::::::: words\n{done.strip()}\n:::::::::")
+
+
+def own_looks(element: Any, where: str) -> None:
+    """LabmillError for an identifier of the report, or a class on anything but code.
+
+    element: pandoc's JSON, or a part of it.
+    """
+    if isinstance(element, dict):
+        kind, inside = element.get("t"), element.get("c")
+        at = {"Header": 1, "Link": 0, "Image": 0, "Span": 0, "Div": 0, "Figure": 0}
+        at |= {"Code": 0, "CodeBlock": 0, "Table": 0}
+        if kind in at:
+            identifier, classes, _ = inside[at[kind]]
+            if OWN.match(identifier):
+                raise LabmillError(
+                    f"{where}: the name #{identifier} is the report's own; give this "
+                    f"another one, such as {{#my-{identifier}}}"
+                )
+            if classes and not kind.startswith("Code"):
+                raise LabmillError(
+                    f"{where}: found {{.{classes[0]}}}; how words look is the report's "
+                    "own, so that they cannot be taken for computed ones"
+                )
+        element = list(element.values())
+    if isinstance(element, list):
+        for part in element:
+            own_looks(part, where)
 
 
 def to_html(

@@ -1,5 +1,6 @@
 """What a report is made of: the files of one study, opened when first asked for."""
 
+import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -153,6 +154,21 @@ class Results:
         """All images, uint8 (N, channels, height, width)."""
         return Pool(self.images)
 
+    @property
+    def sequential(self) -> bool:
+        """Whether the data are sequences of tokens, kept as grey values."""
+        return bool(self.dataset.get("vocabulary"))
+
+    @property
+    def thing(self) -> str:
+        """What the networks are given, in one word."""
+        return "sequence" if self.sequential else "image"
+
+    @property
+    def things(self) -> str:
+        """The same, of many."""
+        return f"{self.thing}s"
+
     @cached_property
     def parts(self) -> dict[str, np.ndarray]:
         """split.npz: indices by part, and the labels that may be seen."""
@@ -260,8 +276,10 @@ class Results:
             raise LabmillError(f"{where}: no variant {variant!r}; {known}")
         if column not in self.table:
             numbers = self.table.select_dtypes("number").columns
+            near = difflib.get_close_matches(column, numbers, n=6, cutoff=0)
             raise LabmillError(
-                f"{where}: no figure {column!r}; {suggest(column, numbers)}"
+                f"{where}: no figure {column!r}; the nearest are {', '.join(near)} (all "
+                "are columns of runs.csv)"
             )
         mean = self.mean(variant, column)
         if mean is None:

@@ -38,7 +38,10 @@ class Table:
         ]
 
     def split(self) -> list["Table"]:
-        """Tables that each fit the page: the first column, and some of the others."""
+        """Tables that each fit the page: the first column, and some of the others.
+
+        No part has a row in which none of its columns says anything.
+        """
         widths = self.widths()
         groups: list[list[int]] = [[]]
         room = PAGE - widths[0]
@@ -53,7 +56,11 @@ class Table:
         return [
             Table(
                 [self.columns[i] for i in (0, *group)],
-                [[row[i] for i in (0, *group)] for row in self.rows],
+                [
+                    [row[i] for i in (0, *group)]
+                    for row in self.rows
+                    if any(row[i] != "–" for i in group)
+                ],
                 f"{self.caption} (part {number} of {len(groups)})",
                 "".join(self.alignment[i] for i in (0, *group)),
                 self.notes if number == len(groups) else (),

@@ -1,6 +1,6 @@
 -- Makes a document harmless and accessible: attributes and links are taken from short
 -- lists, tables get scopes, headings never skip a level.
-local kept = { alt = true, scope = true, width = true }
+local kept = { alt = true, scope = true, width = true, role = true, ["aria-label"] = true }
 local level = 1
 
 local function clean(attr)
@@ -62,15 +62,38 @@ local function table_(element)
 end
 
 -- Typst knows no classes: a block of a known kind becomes a call of its function.
+-- What leads to a figure, a table or lines of code stays on their page.
+local function leading(blocks)
+  if FORMAT ~= "typst" then return nil end
+  local led = pandoc.Blocks({})
+  for i, block in ipairs(blocks) do
+    local after = blocks[i + 1]
+    local leads = after and (after.t == "Figure" or after.t == "Table" or after.t == "CodeBlock")
+    if block.t == "Para" and leads then
+      led:insert(pandoc.RawBlock("typst", "#block(sticky: true)["))
+      led:insert(block)
+      led:insert(pandoc.RawBlock("typst", "]"))
+    else
+      led:insert(block)
+    end
+  end
+  return led
+end
+
 local function division(div)
   -- A page has its contents beside the text, paper after the title.
   if div.classes:includes("contents") and #div.content == 0 then
     return FORMAT == "typst" and pandoc.RawBlock("typst", "#contents") or {}
   end
+  -- Markdown made of Markdown stays as it is; a reader must see whose words these are.
+  if div.classes:includes("words") and not FORMAT:match("^markdown") then
+    div.content:insert(1, pandoc.Div(pandoc.Plain("In the author’s words"), pandoc.Attr("", { "whose" })))
+    div.attributes = { role = "note", ["aria-label"] = "In the author’s words" }
+  end
   if FORMAT == "typst" then
     for _, class in ipairs(div.classes) do
       if class == "screen" then return {} end
-      if class == "banner" or class == "byline" or class == "bound" then
+      if class == "banner" or class == "byline" or class == "bound" or class == "words" or class == "whose" then
         local blocks = pandoc.Blocks(pandoc.RawBlock("typst", "#" .. class .. "["))
         blocks:extend(div.content)
         blocks:insert(pandoc.RawBlock("typst", "]"))
@@ -93,6 +116,7 @@ end
 
 return {
   { RawBlock = nothing, RawInline = nothing },
+  { Blocks = leading },
   {
     traverse = "topdown",
     Header = heading,

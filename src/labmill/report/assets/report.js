@@ -1,6 +1,6 @@
 (() => {
   "use strict";
-  const data = JSON.parse(document.getElementById("data").textContent);
+  const data = JSON.parse(document.getElementById("labmill-data").textContent);
   const element = (name, attributes = {}, text = "") => {
     const made = document.createElement(name);
     for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -130,6 +130,6 @@
       .filter(([i, j]) => i !== j).sort(([a, b], [c, d]) => counts[c][d] - counts[a][b])[0];
     if (largest) show(body.rows[largest[0]].cells[largest[1] + 1].firstElementChild, ...largest);
   };
-  const place = document.getElementById("explorer");
+  const place = document.getElementById("labmill-explorer");
   if (place && data.explorer) explore(place, data.explorer);
 })();

@@ -29,8 +29,8 @@ def epochs(results: Results) -> Table | None:
     return Table(
         ["Epoch", *means],
         rows,
-        "Accuracy on training and on validation images after some epochs (%): means "
-        "over the seeds still in training.",
+        f"Accuracy on training and on validation {results.things} after some epochs (%): "
+        "means over the seeds still in training.",
         "r" * (len(means) + 1),
     )
 
@@ -65,7 +65,7 @@ def layers(results: Results) -> Iterable[Table]:
         yield Table(
             ["Layer", "Kind", "Output", *map(str.capitalize, COUNTED)],
             rows,
-            f"The network of {quoted(label)}, layer by layer, for one image.",
+            f"The network of {quoted(label)}, layer by layer, for one {results.thing}.",
             "lll" + "r" * len(COUNTED),
         )
 

@@ -20,7 +20,7 @@ def balance(results: Results) -> Table:
     return Table(
         ["Class", *(part.capitalize() for part in parts)],
         rows,
-        "Images per class in each part of the split.",
+        f"{results.things.capitalize()} per class in each part of the split.",
     )
 
 

@@ -134,9 +134,8 @@ def hyperparameters(results: Results) -> Table | None:
         for key, value in shared(recipes(results)).items()
         if value not in OFF
     ]
-    caption = (
-        "Settings that all variants share; those switched off are in the appendix."
-    )
+    share = "that all variants share" if len(results.variants) > 1 else "of the network"
+    caption = f"Settings {share}; those switched off are in the appendix."
     return Table(["Setting", "Value"], rows, caption, "ll")
 
 
@@ -145,7 +144,8 @@ def settings(results: Results) -> Table | None:
     rows = [
         [words(key), setting(value)] for key, value in shared(recipes(results)).items()
     ]
-    return Table(["Setting", "Value"], rows, "All settings that variants share.", "ll")
+    share = "that variants share" if len(results.variants) > 1 else "of the network"
+    return Table(["Setting", "Value"], rows, f"All settings {share}.", "ll")
 
 
 def words(key: str) -> str:

@@ -101,7 +101,8 @@ def classes(results: Results, figure: str = "class_accuracy") -> Table | None:
     return Table(
         ["Class", *results.variants.values()],
         rows,
-        "Test accuracy by class: share of a class's images that are recognised.",
+        "Test accuracy by class: share of a class's "
+        f"{results.things} that are recognised.",
     )
 
 

@@ -7,8 +7,8 @@ from labmill.report import style
 from labmill.report.contents import by_class
 from labmill.report.results import Results
 
-CAPTION = "Images per class in each part of the split."
-ALT = "Bar chart: images per class, one bar per part of the split."
+CAPTION = "How many of each class stand in each part of the split."
+ALT = "Bar chart: number per class, one bar per part of the split."
 
 
 def draw(results: Results) -> Figure | None:
@@ -26,7 +26,7 @@ def draw(results: Results) -> Figure | None:
     axes.set_xticks(
         at, names, rotation=35 if turned else 0, ha="right" if turned else "center"
     )
-    axes.set_ylabel("Images")
+    axes.set_ylabel(results.things.capitalize())
     axes.grid(axis="x", visible=False)
     styles = [{"color": style.color(i), "lw": 6} for i in range(len(parts))]
     style.legend(drawn, parts, styles)

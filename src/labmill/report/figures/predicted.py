@@ -8,14 +8,16 @@ from labmill.report.explorer import shown
 from labmill.report.results import Results
 
 CAPTION = (
-    "Predictions by true class: how the test images of each class are divided among the "
-    "predicted ones; errors of 3 % and more are named."
+    "Errors by true class: the share of its test images that the network took for "
+    "another class, and for which; the narrowest parts are not named."
 )
-ALT = "Stacked horizontal bars: one per true class, divided by predicted class."
+ALT = "Stacked horizontal bars: one per true class, its errors divided by predicted class."
+LETTER = 5.2  # points that a letter of a name takes across
+ROOM = 390  # points across all bars
 
 
 def draw(results: Results) -> Figure | None:
-    """A bar per class: right in grey, then the errors, largest first."""
+    """A bar per class, its most frequent error first."""
     found = shown(results)
     if found is None:
         return None
@@ -23,39 +25,29 @@ def draw(results: Results) -> Figure | None:
     counts = np.zeros((size, size))
     np.add.at(counts, (found.labels, found.predicted), 1)
     shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    np.fill_diagonal(shares, 0)
+    longest = shares.sum(axis=1).max()
+    if not longest:
+        return None
     drawn = style.figure(0.26 * size + 0.6)
     axes = drawn.subplots()
+    look = {"height": 0.72, "color": style.color(1), "ec": style.PAPER, "lw": 0.8}
     for row in range(size):
-        axes.barh(row, shares[row, row], color="#8fa3b3", height=0.72)
-        left = shares[row, row]
-        for column in np.argsort(-shares[row]):
-            share = shares[row, column]
-            if column == row or not share:
-                continue
-            axes.barh(
-                row,
-                share,
-                left=left,
-                color=style.color(int(column)),
-                height=0.72,
-                ec=style.PAPER,
-                lw=0.5,
-            )
+        left = 0.0
+        for column in np.argsort(-shares[row], kind="stable"):
+            if not (share := shares[row, column]):
+                break
+            axes.barh(row, share, left=left, **look)
             name = style.shorten(results.answers[column], 12)
-            if share >= max(3, 1.3 * len(name)):
+            if ROOM * share / longest >= LETTER * (len(name) + 1):
+                at = left + share / 2
                 axes.text(
-                    left + share / 2,
-                    row,
-                    name,
-                    ha="center",
-                    va="center",
-                    fontsize=8,
-                    color="#ffffff",
+                    *(at, row, name), ha="center", va="center", fontsize=8, color="#fff"
                 )
             left += share
     axes.set_yticks(range(size), [style.shorten(name, 14) for name in results.answers])
     axes.set_ylim(size - 0.4, -0.6)
-    axes.set_xlim(0, 100)
-    axes.set_xlabel("Test images of the class (%); grey: right")
+    axes.set_ylabel("True class")
+    axes.set_xlabel(f"Test {results.things} of the class taken for another (%)")
     axes.grid(axis="y", visible=False)
     return drawn
