@@ -80,6 +80,7 @@ def test_batch_lines_say_what_profile_and_site_ask_for():
     assert lines[:2] == ["#SBATCH --partition=gpu", "#SBATCH --gres=gpu:v100:1"]
     assert f"#SBATCH --cpus-per-task={settings['train']['cpus_per_task']}" in lines
     assert "#SBATCH --mem=16000M" in lines
+    assert "#SBATCH --output=logs/slurm/rule_train/%j.log" in lines
     assert lines[-1] == "module load cuda"
     assert "attempt" not in "".join(lines)
 

@@ -127,7 +127,7 @@ def test_tables_are_sorted_by_mouse_and_keyboard(look):
 
 def test_a_cell_of_the_explorer_shows_its_images(look):
     page = look()
-    place = page.locator("#explorer")
+    place = page.locator("#labmill-explorer")
     cell = (
         place.locator("tbody tr")
         .nth(3)

@@ -1,5 +1,6 @@
 """Nothing that a user names or writes becomes code in any of the documents."""
 
+import re
 from pathlib import Path
 
 import pymupdf
@@ -38,7 +39,7 @@ OWN = """<script>window.hit=1</script> <img src=x onerror="window.hit=1">
 <script>window.hit=2</script>
 ```
 
-::: {#explorer .chart data-chart="curves" onmouseover="window.hit=1"}
+::: {#mine data-chart="curves" onmouseover="window.hit=1"}
 never closed
 
 ```
@@ -207,7 +208,32 @@ def test_references_that_nobody_cites_are_listed_too():
 
 
 def test_headings_of_the_author_begin_below_the_section():
-    assert harmless("# One\n\n### Three").startswith("### One")
+    lines = harmless("# One\n\n### Three", "report.text.limits").splitlines()
+    assert lines[1] == "### One" and lines[0] == "::::::::: words"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("- **C1.** [It is best.]{#claim-1}", "#claim-1"),
+        ("# Mine {#section-summary}", "#section-summary"),
+        ("# Claim 1", "#claim-1"),
+        ("::: {#refs}\n:::", "#refs"),
+        ("```{#fig-curves}\n```", "#fig-curves"),
+        ("It is [higher]{.verdict}.", ".verdict"),
+        ("::: banner\nLook.\n:::", ".banner"),
+    ],
+)
+def test_own_words_cannot_look_like_computed_ones(text: str, found: str):
+    with pytest.raises(
+        LabmillError, match=rf"report\.text\.mine: .*{re.escape(found)}"
+    ):
+        harmless(text, "report.text.mine")
+
+
+def test_own_words_may_have_names_and_code():
+    text = "# Section 2\n\n# Data {#my-data}\n\n[see](#my-data)\n\n```python\n1\n```"
+    assert "{#my-data}" in harmless(text, "report.text.mine")
 
 
 def test_a_broken_bibliography_is_named():

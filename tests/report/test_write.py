@@ -74,6 +74,16 @@ def test_own_words_hold_numbers_mathematics_and_citations(folder, page, pdf):
     assert "LeCun" in "".join(sheet.get_text() for sheet in pdf)
 
 
+def test_own_words_are_marked_in_page_and_pdf(page, pdf):
+    assert any(
+        div.get("role") == "note" and "author" in (div["aria-label"] or "")
+        for div in page.all("div")
+        if "words" in (div.get("class") or "")
+    )
+    printed = plain("".join(sheet.get_text() for sheet in pdf))
+    assert plain("In the author’s words") in printed
+
+
 def test_headings_never_skip_a_level(page):
     levels = [
         int(tag[1]) for tag, _ in page.elements if tag in ("h1", "h2", "h3", "h4", "h5")
@@ -179,7 +189,9 @@ def test_report_needs_no_torch(folder):
     ("report", "words"),
     [
         ({"text": {"limits": '{{ result("cmn", "test_accuracy") }}'}}, ["report.text.limits", "'cmn'", "did you mean 'cnn'"]),
-        ({"text": {"limits": '{{ result("cnn", "test_acuracy") }}'}}, ["report.text.limits", "did you mean 'test_accuracy'"]),
+        ({"text": {"limits": '{{ result("cnn", "test_acuracy") }}'}}, ["report.text.limits", "the nearest are test_accuracy, "]),
+        ({"text": {"limits": '{{ result("cnn") }}'}}, ["report.text.limits", "a number needs a variant and a figure"]),
+        ({"text": {"limits": "[Best.]{#claim-1}"}}, ["report.text.limits", "#claim-1 is the report's own"]),
         ({"text": {"limits": "{{ nothing }}"}}, ["report.text.limits", "nothing"]),
         ({"text": {"limits": "{{ ''.__class__.__mro__ }}"}}, ["report.text.limits", "unsafe"]),
     ],

@@ -48,9 +48,7 @@ def placed(name: str, svg: str, alt: str, interactive: bool) -> str:
         svg = svg.replace(color, f"var(--{variable})")
     words = markupsafe.escape(alt)
     points = float(re.search(r'width="([\d.]+)pt"', svg)[1])
-    # On paper 8 points are read with ease; on a screen they want to be larger.
-    width = f"{points * 1.65:.0f}px"
-    look = f"max-width:{width};min-width:min(32rem,{width})"
+    look = f"--points:{points:g}"  # the style sheet says how large a point is
     svg = svg.replace("<svg", f'<svg role="img" aria-label="{words}" style="{look}"', 1)
     chart = (
         f'<div class="chart" data-chart="{name}" hidden></div>' if interactive else ""

@@ -80,14 +80,18 @@ local function leading(blocks)
   return led
 end
 
-local function division(div)
+local division
+function division(div)
   -- A page has its contents beside the text, paper after the title.
   if div.classes:includes("contents") and #div.content == 0 then
     return FORMAT == "typst" and pandoc.RawBlock("typst", "#contents") or {}
   end
   -- Markdown made of Markdown stays as it is; a reader must see whose words these are.
   if div.classes:includes("words") and not FORMAT:match("^markdown") then
-    div.content:insert(1, pandoc.Div(pandoc.Plain("In the author’s words"), pandoc.Attr("", { "whose" })))
+    local label = pandoc.Div(pandoc.Plain("In the author’s words"), pandoc.Attr("", { "whose" }))
+    local blocks = pandoc.Blocks(division(label))
+    blocks:extend(div.content)
+    div.content = blocks
     div.attributes = { role = "note", ["aria-label"] = "In the author’s words" }
   end
   if FORMAT == "typst" then

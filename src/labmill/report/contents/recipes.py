@@ -129,23 +129,23 @@ def firsts(known: Recipes) -> Recipes:
 
 def hyperparameters(results: Results) -> Table | None:
     """What all variants share, without what is switched off."""
+    known = recipes(results)
     rows = [
         [words(key), setting(value)]
-        for key, value in shared(recipes(results)).items()
+        for key, value in shared(known).items()
         if value not in OFF
     ]
-    share = "that all variants share" if len(results.variants) > 1 else "of the network"
-    caption = f"Settings {share}; those switched off are in the appendix."
+    whose = "that all variants share" if len(known) > 1 else "of the network"
+    caption = f"Settings {whose}; those switched off are in the appendix."
     return Table(["Setting", "Value"], rows, caption, "ll")
 
 
 def settings(results: Results) -> Table | None:
     """Every setting that all variants share."""
-    rows = [
-        [words(key), setting(value)] for key, value in shared(recipes(results)).items()
-    ]
-    share = "that variants share" if len(results.variants) > 1 else "of the network"
-    return Table(["Setting", "Value"], rows, f"All settings {share}.", "ll")
+    known = recipes(results)
+    rows = [[words(key), setting(value)] for key, value in shared(known).items()]
+    whose = "that variants share" if len(known) > 1 else "of the network"
+    return Table(["Setting", "Value"], rows, f"All settings {whose}.", "ll")
 
 
 def words(key: str) -> str:
