@@ -56,7 +56,7 @@ def test_the_roll_number_explains_the_classes(roll: str):
     said = prose.kept(facts)
     odd = int([c for c in roll if c.isdigit()][-1]) % 2
     assert f"Roll number {roll} ends in the {'odd' if odd else 'even'} digit" in said
-    assert f"{'even' if odd else 'odd'} numbers" in said and "a, c" in said or not odd
+    assert (f"{'even' if odd else 'odd'} numbers" in said and "a, c" in said) or not odd
     assert "5 of 10" in said and said.endswith(f"{kept[-2]} and {kept[-1]}.")
 
 
