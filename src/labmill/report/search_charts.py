@@ -7,12 +7,14 @@ import altair as alt
 
 from labmill.report import style
 from labmill.report.charts import HEIGHT, finished
-from labmill.report.searched import points_of, varied
+from labmill.report.searched import heights, points_of, varied
 from labmill.report.text import ordered, setting
+from labmill.search.pareto import front
+from labmill.search.select import missed
 
 COSTS = {
-    "seconds": "Seconds of training",
     "operations": "Training operations",
+    "seconds": "Seconds of training",
     "parameters": "Parameters",
 }
 
@@ -21,6 +23,8 @@ def points(chosen: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
     """A search's points as rows with settings `p0`, `p1`, …, and the settings' names."""
     ranked = points_of(chosen)
     keys = varied(ranked)
+    accuracies = [point["validation_accuracy"] for point in ranked]
+    on = {c: front([point[c] for point in ranked], accuracies) for c in COSTS}
     rows = [
         {f"p{i}": setting(point["settings"][key]) for i, key in enumerate(keys)}
         | {
@@ -29,7 +33,9 @@ def points(chosen: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
             "operations": point["operations"],
             "seconds": point["seconds"],
             "parameters": point["parameters"],
+            "missed": missed(point),
         }
+        | {f"front_{cost}": bool(found[rank - 1]) for cost, found in on.items()}
         for rank, point in enumerate(ranked, 1)
     ]
     return rows, [key.split(".", 1)[1].replace("_", " ") for key in keys]
@@ -73,12 +79,46 @@ def scatter(chosen: dict[str, Any]) -> Any:
                 legend=alt.Legend(orient="top", title=None),
                 sort=values_of(rows, len(names)),
             ),
+            shape=hollow(),
             opacity=alt.condition(picked, alt.value(0.9), alt.value(0.1)),
             tooltip=tips(names),
         )
         .add_params(by, cost, picked)
     )
-    return finished(chart)
+    return finished(line(rows, x) + chart + cross(rows, x))
+
+
+def hollow() -> Any:
+    """Rings for the points that did not reach their target, else discs."""
+    return alt.condition("datum.missed", alt.value(RING), alt.value("circle"))
+
+
+# Paths of symbols as Vega wants them, -1..1.
+RING = "M-1,0A1,1,0,1,1,1,0A1,1,0,1,1,-1,0M-.6,0A.6,.6,0,1,0,.6,0A.6,.6,0,1,0,-.6,0Z"
+CROSS = "M-1,-1L1,1M-1,1L1,-1"
+
+
+def line(rows: list[dict[str, Any]], x: alt.X) -> alt.Chart:
+    """The Pareto front against the cost of the menu."""
+    return (
+        alt.Chart(alt.Data(values=rows))
+        .transform_filter("datum['front_' + cost]")
+        .transform_calculate(x="datum[cost]")
+        .mark_line(color=style.PALETTE[5], strokeWidth=1.5)
+        .encode(x=x, y=accuracy(), order="x:Q")
+    )
+
+
+def cross(rows: list[dict[str, Any]], x: alt.X) -> alt.Chart:
+    """The chosen point, ranked first."""
+    return (
+        alt.Chart(alt.Data(values=rows[:1]))
+        .transform_calculate(x="datum[cost]")
+        .mark_point(
+            shape=CROSS, size=120, color="var(--ink)", strokeWidth=2, filled=False
+        )
+        .encode(x=x, y=accuracy())
+    )
 
 
 def accuracy() -> alt.Y:
@@ -106,7 +146,7 @@ def against(costs: dict[str, str]) -> tuple[alt.Parameter, alt.X]:
     )
     axis = alt.Axis(format=".2~s", grid=False, labelBound=True)
     scale = alt.Scale(type="log", nice=False, padding=12)
-    x = alt.X("x:Q", title="Cost", scale=scale, axis=axis)
+    x = alt.X("x:Q", title="Cost that the menu names", scale=scale, axis=axis)
     return alt.param(name="cost", value=fields[0], bind=menu), x
 
 
@@ -133,10 +173,11 @@ def fronts(
             y=accuracy(),
             color=alt.Color(
                 "share:Q",
-                title="On the front (share of seeds)",
-                scale=alt.Scale(scheme="viridis", domain=[0, 1]),
+                title="Seeds on the front",
+                scale=alt.Scale(scheme="blues", domain=[0, 1]),
                 legend=alt.Legend(orient="top", format=".0%", gradientLength=180),
             ),
+            shape=hollow(),
             tooltip=[
                 *tips(names),
                 alt.Tooltip("share:Q", title="On the front", format=".0%"),
@@ -144,7 +185,7 @@ def fronts(
         )
         .add_params(cost)
     )
-    return finished(chart)
+    return finished(line(rows, x) + chart + cross(rows, x))
 
 
 def effects(chosen: dict[str, Any], means: Sequence[dict[str, Any]]) -> Any:
@@ -194,6 +235,8 @@ def effects(chosen: dict[str, Any], means: Sequence[dict[str, Any]]) -> Any:
 def parallel(chosen: dict[str, Any]) -> Any:
     """Parallel coordinates; pointing at a line tells its settings."""
     rows, names = points(chosen)
+    ranked = points_of(chosen)
+    keys = varied(ranked)
     lowest = min(row["value"] for row in rows)
     span = (max(row["value"] for row in rows) - lowest) or 1.0
     axes = [*names, "validation accuracy"]
@@ -203,10 +246,12 @@ def parallel(chosen: dict[str, Any]) -> Any:
         row |= {"axis": list(range(len(axes))), "height": []}
     for i in range(len(names)):
         values = ordered({row[f"p{i}"] for row in rows})
-        heights = {v: n / max(1, len(values) - 1) for n, v in enumerate(values)}
-        labels += [{"axis": i, "height": heights[v], "text": v} for v in values]
-        for row in rows:
-            row["height"].append(heights[row[f"p{i}"]])
+        labels += [
+            {"axis": i, "height": n / max(1, len(values) - 1), "text": v}
+            for n, v in enumerate(values)
+        ]
+        for row, height in zip(rows, heights(ranked, keys[i]), strict=True):
+            row["height"].append(round(height, 4))
     for row in rows:
         row["height"].append((row["value"] - lowest) / span)
     over = alt.selection_point(

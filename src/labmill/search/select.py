@@ -130,6 +130,11 @@ def reached(runs: Iterable[bool | None]) -> bool | None:
     return all(known) if known else None
 
 
+def missed(point: Mapping[str, Any]) -> bool:
+    """Whether a ranked point had a target and a seed did not reach it."""
+    return point.get("reached") is False
+
+
 def figures(run: Mapping[str, Any]) -> dict[str, Any]:
     """What one run reached, and what it spent until then.
 

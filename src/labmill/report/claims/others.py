@@ -12,6 +12,7 @@ from labmill.report.claims import words
 from labmill.report.claims.evidence import LEAST_SEEDS, Evidence
 from labmill.report.claims.template import Judged, Kind, Plain, Test, judged, plain
 from labmill.runtime import read_json
+from labmill.search.select import missed
 
 PUBLISHED = Judged(
     higher="{metric} of {label}: ours, {ours} ({seeds}), is {difference} higher "
@@ -346,7 +347,7 @@ def search_claim(stage: str, planned: str, record: Mapping[str, Any]) -> dict[st
     rule, ranking = record["rule"], record["ranking"]
     chosen, cost = ranking[0], rule["cost"]
     sound = [point for point in ranking if usable(point)]
-    missed = sum(point["reached"] is False for point in ranking)
+    short_of = sum(map(missed, ranking))
     first = max(sound, key=lambda point: point["validation_accuracy"])
     given = ""
     if first["point"] != chosen["point"]:
@@ -383,8 +384,8 @@ def search_claim(stage: str, planned: str, record: Mapping[str, Any]) -> dict[st
         + f" ({words.number_of(seeds, 'seed')} per point)",
         cost=f"{spent_on(chosen[cost], cost)}",
         given=given,
-        missed=f" {missed} points did not reach their target before their last epoch."
-        if missed
+        missed=f" {short_of} points did not reach their target before their last epoch."
+        if short_of
         else "",
         diverged=f" {lost_points} points diverged." if lost_points else "",
     )

@@ -1,14 +1,19 @@
 """Prune loops and searches, step by step and point by point."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from labmill.report.claims.words import quoted
 from labmill.report.pruned import CONTROLS, Network, networks
 from labmill.report.results import Results
-from labmill.report.searched import FEW, points_of
+from labmill.report.searched import points_of, ranks
 from labmill.report.tables import Table
 from labmill.report.text import count, duration, percent, points, setting, short
+
+# Points of a search that its table shows by each rank.
+TOP = 5
 
 
 def pruning(results: Results, loop: str, variant: str) -> Table:
@@ -120,44 +125,66 @@ def formulations(results: Results) -> Table | None:
     )
 
 
-def ranking(results: Results, search: str, by: str, top: int = 10) -> Table | None:
-    """The first points of a search, by `validation_accuracy`, `seconds` or `operations`.
-
-    None where the table by accuracy already tells them all.
-    """
-    chosen = results.searches[search]
-    if by != "validation_accuracy" and len(chosen["ranking"]) <= FEW:
-        return None
-    sign = -1 if by == "validation_accuracy" else 1
-    points_ = sorted(
-        points_of(chosen),
-        key=lambda p: sign * p[by],
-    )
-    keys = list(points_[0]["settings"]) if points_ else []
+def ranking(results: Results, search: str) -> Table:
+    """A search's first points by accuracy, time and operations, and the published ones."""
+    found = points_of(results.searches[search])
+    places = ranks(found)
+    theirs = published_points(results, search)
+    first = {i for rank in places.values() for i, n in enumerate(rank) if n <= TOP}
+    known = [written(point["settings"]) for point in found]
+    shown = first | {0} | {i for i, own in enumerate(known) if own in theirs.values()}
+    keys = list(known[0])
+    targets = any("reached" in p and p["reached"] is not None for p in found)
     rows = [
         [
-            place,
-            *(setting(point["settings"][key]) for key in keys),
-            percent(point["validation_accuracy"]),
-            duration(point["seconds"]),
-            short(point["operations"]),
-            count(point["parameters"]),
+            ", ".join(str(rank[i]) for rank in places.values()),
+            *known[i].values(),
+            percent(found[i]["validation_accuracy"]),
+            duration(found[i]["seconds"]),
+            short(found[i]["operations"]),
+            *([setting(found[i]["reached"])] if targets else []),
+            *([told(theirs, known[i])] if theirs else []),
         ]
-        for place, point in enumerate(points_[:top], 1)
+        for i in sorted(shown, key=lambda i: places["validation_accuracy"][i])
     ]
-    words = {"seconds": "training time", "operations": "training operations"}
-    n, known = len(rows), len(chosen["ranking"])
-    which = f"the first {n} of {known}" if n < known else f"all {n}"
-    return Table(
-        [
-            "Rank",
-            *(key.split(".", 1)[1].replace("_", " ") for key in keys),
-            "Validation accuracy",
-            "Training time",
-            "Training operations",
-            "Parameters",
-        ],
-        rows,
-        f"Search {search}: {which} points by {words.get(by, 'validation accuracy')}.",
-        "r" * (len(keys) + 5),
+    rows += [
+        ["–", *own.values(), "–", "–", "–", *(["–"] if targets else []), text]
+        for text, own in theirs.items()
+        if own not in known
+    ]
+    columns = [
+        "Ranks",
+        *(key.split(".", 1)[1].replace("_", " ") for key in keys),
+        "Validation accuracy",
+        "Training time",
+        "Training operations",
+        *(["Target reached"] if targets else []),
+        *(["Published: test accuracy, time"] if theirs else []),
+    ]
+    caption = (
+        f"Search {search}: of {len(results.searches[search]['ranking'])} points the first "
+        f"{TOP} by validation accuracy, by training time and by training operations; the "
+        "ranks are in that order. Seconds contain what else ran on the machine."
     )
+    return Table(columns, rows, caption, "r" * len(columns))
+
+
+def written(settings: dict[str, Any]) -> dict[str, str]:
+    """Settings as text, in the order of their names."""
+    return {key: setting(settings[key]) for key in sorted(settings)}
+
+
+def published_points(results: Results, search: str) -> dict[str, dict[str, str]]:
+    """What an earlier report said of its points → their settings."""
+    points = (results.study["published"] or {"searches": {}})["searches"].get(
+        search, ()
+    )
+    return {
+        f"{percent(p['accuracy'], 2)}, {duration(p['seconds'])}": written(p["settings"])
+        for p in points
+    }
+
+
+def told(theirs: dict[str, dict[str, str]], own: dict[str, str]) -> str:
+    """What was published of these settings."""
+    return next((text for text, settings in theirs.items() if settings == own), "–")

@@ -46,7 +46,7 @@ def scatter(layers: dict, real: str) -> Figure:
     """A row of panels per layer: its own scale upwards, ranks across."""
     words, scale = REAL[real]
     criteria = list(next(iter(layers.values()))["predicted"])
-    drawn = style.figure(1.35 * len(layers) + 0.5)
+    drawn = style.figure(1.55 * len(layers) + 0.6)
     panels = drawn.subplots(len(layers), len(criteria), squeeze=False, sharey="row")
     for row, (layer, about) in zip(panels, layers.items(), strict=True):
         rises = scale * np.array(about[real])
@@ -70,5 +70,5 @@ def told(rho: float | None, units: int) -> str:
     if rho is None:
         return "ρ undefined"
     ends = correlation_interval(rho, units)
-    interval = f" ({ends[0]:.2f} to {ends[1]:.2f})" if ends else ""
+    interval = f"\n({ends[0]:.2f} to {ends[1]:.2f})" if ends else ""
     return f"ρ = {rho:.2f}{interval}".replace("-", "−")

@@ -22,7 +22,7 @@ ALT = (
 
 
 def draw(results: Results) -> Figure | None:
-    """A panel per lesson; the highest tenth of the losses may leave the frame."""
+    """A panel per lesson; losses of single batches may leave the frame."""
     lessons = results.study.get("lessons")
     if not lessons:
         return None
@@ -59,10 +59,10 @@ def panel(axes: Axes, own: dict[str, Any], color: str) -> None:
     axes.plot(*own["train"], marker="o" if alone else None, **look)
     dashed = {"ls": (0, (3, 1.5)), "marker": "x" if alone else None}
     axes.plot(*own["validation"], **look, **dashed)
-    seen = np.concatenate([own[name][1] for name in ("batches", "train", "validation")])
+    seen = np.concatenate([own[name][1] for name in ("train", "validation")])
     seen = seen[np.isfinite(seen)]
     if len(seen):
-        axes.set_ylim(0, 1.3 * float(np.quantile(seen, 0.9)))
+        axes.set_ylim(0, 1.05 * float(seen.max()))
     axes.xaxis.get_major_locator().set_params(integer=True)
 
 

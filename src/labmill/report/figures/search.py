@@ -11,11 +11,12 @@ from labmill.report.results import Results
 from labmill.report.searched import FEW, points_of, varied
 from labmill.report.text import ordered, setting
 from labmill.search.pareto import front
+from labmill.search.select import missed
 
 CAPTION = (
     "Every point of the search: validation accuracy against the operations spent on "
-    "training, once per hyperparameter, coloured by its value. The line is the Pareto "
-    "front; the cross is the chosen point."
+    "training, coloured by the value of a hyperparameter. The line is the Pareto front; "
+    "the cross is the chosen point; a hollow mark did not reach its target."
 )
 ALT = (
     "Scatter plots of validation accuracy against training operations, one panel per "
@@ -49,19 +50,16 @@ def scatter(chosen: dict[str, Any]) -> Figure:
     drawn, panels = style.grid(len(keys), columns=columns, height=2.5, sharey=True)
     x = np.array([p[cost] for p in points], float)
     y = 100 * np.array([p["validation_accuracy"] for p in points])
+    short_of = np.array([missed(p) for p in points])
     for axes, key in zip(panels, keys, strict=True):
         values = ordered({setting(p["settings"][key]) for p in points})
         for i, value in enumerate(values):
-            mine = [setting(p["settings"][key]) == value for p in points]
-            marker = style.marker(i)
-            axes.plot(
-                x[mine],
-                y[mine],
-                marker,
-                ms=4,
-                color=style.color(i),
-                label=style.shorten(value, 14),
-            )
+            mine = np.array([setting(p["settings"][key]) == value for p in points])
+            look = {"ls": "none", "ms": 4, "color": style.color(i)}
+            look["marker"] = style.marker(i)
+            whole, hollow = mine & ~short_of, mine & short_of
+            axes.plot(x[hollow], y[hollow], mfc="none", **look)
+            axes.plot(x[whole], y[whole], label=style.shorten(value, 14), **look)
         order = np.flatnonzero(front(x, y))
         order = order[np.argsort(x[order])]
         axes.plot(x[order], y[order], lw=1, color=style.MUTED, zorder=1)

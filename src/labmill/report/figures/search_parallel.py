@@ -9,12 +9,13 @@ from matplotlib.figure import Figure
 from labmill.report import search_charts, style
 from labmill.report.figures.search import shown
 from labmill.report.results import Results
-from labmill.report.searched import points_of, varied
+from labmill.report.searched import heights, points_of, varied
 from labmill.report.text import ordered, setting
 
 CAPTION = (
     "Every point of the search as a line through its settings to its validation "
-    "accuracy, which its colour tells too."
+    "accuracy, which its colour tells too. Lines that share a value are spread about it "
+    "by their rank, the most accurate above."
 )
 ALT = "Parallel coordinates: one line per search point through all settings."
 
@@ -50,13 +51,10 @@ def lines(chosen: dict[str, Any]) -> Figure:
     drawn = style.figure(2.7)
     axes = drawn.subplots()
     palette = mpl.colormaps[style.SEQUENTIAL]
+    across = [heights(points, key) for key in keys]
     for i in np.argsort(share):
-        heights = [
-            place(values, setting(points[i]["settings"][key]))
-            for key, values in keys.items()
-        ]
         axes.plot(
-            [*heights, share[i]],
+            [*(crossed[i] for crossed in across), share[i]],
             lw=1.3,
             color=palette(0.3 + 0.7 * share[i]),
             alpha=0.85,

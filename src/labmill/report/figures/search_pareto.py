@@ -13,14 +13,16 @@ from labmill.report.results import Results
 from labmill.report.search_charts import COSTS
 from labmill.report.searched import points_of
 from labmill.search.pareto import front, membership
+from labmill.search.select import missed
 
 CAPTION = (
-    "Pareto fronts of the search: validation accuracy against three costs. The line "
+    "Pareto fronts of the search: validation accuracy against a cost. The line "
     "joins the points that no other beats in both; the darker a mark, the more seeds "
-    "put it on the front (with one seed: on it or not). The cross is the chosen point."
+    "put it on the front (with one seed: on it or not). The cross is the chosen point; "
+    "seconds contain what else ran on the machine."
 )
 ALT = (
-    "Three scatter plots of validation accuracy against seconds, operations and "
+    "Three scatter plots of validation accuracy against operations, seconds and "
     "parameters, with the Pareto front as a line."
 )
 
@@ -55,7 +57,9 @@ def fronts(chosen: dict[str, Any]) -> Figure:
         share = probability(points, cost)
         for i in np.argsort(share):
             color = palette(0.25 + 0.7 * share[i])
-            axes.plot(x[i], 100 * y[i], "o", ms=4 + 2 * share[i], color=color)
+            look = {"ms": 4 + 2 * share[i], "color": color}
+            hollow = {"mfc": "none"} if missed(points[i]) else {}
+            axes.plot(x[i], 100 * y[i], "o", **look, **hollow)
         order = np.flatnonzero(front(x, y))
         order = order[np.argsort(x[order])]
         axes.plot(x[order], 100 * y[order], lw=1, color=style.MUTED, zorder=1)
