@@ -1,5 +1,6 @@
 """Controls, lessons and looks in the report: sentences, tables and figures."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from labmill.report import contents
 from labmill.report.claims import words
 from labmill.report.claims.looks import correlation_interval
 from labmill.report.figures import draw
+from labmill.report.figures.search_effects import margins_of
 from labmill.report.figures.search_pareto import probability
 from labmill.report.pruned import networks
+from labmill.report.searched import heights
 
 LAYER = {
     "accuracy_drop": [0.01, 0.0, 0.02],
@@ -148,3 +151,57 @@ def test_probability_of_being_on_the_front_is_over_seeds():
     # With unequal seeds the means decide.
     points[0]["accuracies"].append(0.5)
     assert probability(points, "operations").tolist() == [1.0, 0.0, 1.0]
+
+
+def grid(effect) -> list[dict]:
+    """A full grid of three by four by two points whose accuracy is `effect(a, b, c)`."""
+    values = itertools.product(range(3), range(4), range(2))
+    return [
+        {
+            "settings": {"model.a": a, "model.b": b, "model.c": c},
+            "validation_accuracy": effect(a, b, c),
+            "seconds": float(a),
+            "operations": 10 - b,
+        }
+        for a, b, c in values
+    ]
+
+
+def test_other_settings_do_not_widen_the_interval_of_a_main_effect():
+    added = grid(lambda a, b, c: 0.5 + 0.01 * a + 0.1 * b + 0.05 * c)
+    assert list(margins_of(added, "model.a")) == ["0", "1", "2"]
+    assert max(margins_of(added, "model.a").values()) == pytest.approx(0, abs=1e-12)
+    mixed = grid(lambda a, b, c: 0.5 + 0.01 * a * (b - 1) + 0.1 * b)
+    assert min(margins_of(mixed, "model.a").values()) >= 0
+    assert max(margins_of(mixed, "model.a").values()) > 0.001
+    assert margins_of(added[:1], "model.a") == {}
+
+
+def test_lines_of_a_full_grid_do_not_coincide():
+    points = grid(lambda a, b, c: 0.5 + 0.01 * a + 0.1 * b + 0.05 * c)
+    for key, n in (("model.a", 3), ("model.b", 4), ("model.c", 2)):
+        found = heights(points, key)
+        assert len(set(found)) == len(points)
+        for point, height in zip(points, found, strict=True):
+            at = point["settings"][key] / (n - 1)
+            assert abs(height - at) <= 0.3 / n
+
+
+def test_a_search_has_one_table_with_ranks_and_published_points(tmp_path: Path):
+    theirs = [
+        {"settings": {"training.learning_rate": rate, "training.batch_size": 8}}
+        | {"accuracy": accuracy, "seconds": 81}
+        for rate, accuracy in ((1e-2, 0.8948), (0.5, 0.1))
+    ]
+    published = {"source": "there", "variants": {}, "searches": {"arch": theirs}}
+    changes = {"published": published, "pruning": {}}
+    job, index = make_results(tmp_path, 1, search=True, changes=changes)
+    table = contents.ranking(results_of(finish(tmp_path, job, index)), "arch")
+    assert table.columns[1:3] == ["batch size", "learning rate"]
+    said = {(row[1], row[2]): row[-1].replace(words.SPACE, " ") for row in table.rows}
+    assert said["8", "0.01"].startswith("89.48 %, 1 min 21 s")
+    assert said["8", "0.5"].startswith("10.00 %") and table.rows[-1][0] == "–"
+    places = [tuple(map(int, row[0].split(", "))) for row in table.rows[:-1]]
+    assert [place[0] for place in places] == sorted(place[0] for place in places)
+    for by in range(3):
+        assert {place[by] for place in places} >= {1, 2, 3, 4, 5}

@@ -15,8 +15,7 @@ from labmill.report.text import ordered, setting
 CAPTION = (
     "Main effects: the mean validation accuracy of all points that share a value. The 95 % "
     "interval is that of differences between points that agree in all other settings "
-    "(Cousineau–Morey), so that these do not widen it. Dots lie beside each other at "
-    "random."
+    "(Cousineau–Morey), so that these do not widen it."
 )
 ALT = "Dot charts, one panel per hyperparameter: mean accuracy per value with interval."
 
