@@ -105,11 +105,20 @@ def test_no_two_variants_look_alike():
 
 
 def test_rows_of_augmented_images_keep_their_names(results, monkeypatch):
-    found = ({"flip": True, "crop": 1}, 0)
+    found = ("recipe", {"flip": True, "crop": 1}, 0, 5)
     monkeypatch.setattr(augmentation, "augmented", lambda results: found)
-    pool = np.asarray(results.pool).repeat(4, axis=2).repeat(4, axis=3)
+    pool = results.pool.images.repeat(4, axis=2).repeat(4, axis=3)
     monkeypatch.setitem(results.__dict__, "pool", pool)
     assert_whole(augmentation.draw(results))
+
+
+def test_augmentation_shows_no_more_epochs_than_were_trained(results, monkeypatch):
+    found = ("recipe", {"flip": True}, 0, 2)
+    monkeypatch.setattr(augmentation, "augmented", lambda results: found)
+    axes = augmentation.draw(results).axes[0]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == ["original", "epoch 1", "epoch 2"]
+    assert axes.get_title() == "recipe, seed 0"
 
 
 def test_gaps_between_images_are_clear_so_that_dark_pages_stay_dark():

@@ -7,18 +7,17 @@ from labmill.report import style
 from labmill.report.figures.samples import framed
 from labmill.report.results import Results
 
-CAPTION = (
-    "Training images as they are (top row) and as five epochs of training saw them."
-)
+CAPTION = "Training images as they are (top row) and as the first epochs of one run's training saw them."
 ALT = "Rows of training images: the originals on top, augmented versions below."
 COLUMNS, EPOCHS = 10, 5
 
 
 def draw(results: Results) -> Figure | None:
     """The first variant that augments, its first seed."""
-    settings, seed = augmented(results)
-    if settings is None:
+    found = augmented(results)
+    if found is None:
         return None
+    label, settings, seed, epochs = found
     # Only here does a report need torch: what is shown is what training does.
     import torch
 
@@ -30,7 +29,7 @@ def draw(results: Results) -> Figure | None:
     count = int(results.parts["train"].max()) + 1
     rows = [images] + [
         changes(images, changes.table(seed, epoch, count)[index])
-        for epoch in range(EPOCHS)
+        for epoch in range(min(EPOCHS, epochs))
     ]
     strips = [
         np.concatenate([framed(image) for image in row.numpy()], axis=1) for row in rows
@@ -49,17 +48,19 @@ def draw(results: Results) -> Figure | None:
     axes.tick_params(length=0)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
+    axes.set_title(f"{style.shorten(label, 40)}, seed {seed}")
     return drawn
 
 
-def augmented(results: Results) -> tuple[dict | None, int]:
-    """Augmentation settings of the first variant that has any, and a seed."""
-    for variant in results.variants:
+def augmented(results: Results) -> tuple[str, dict, int, int] | None:
+    """Of the first variant that augments: label, settings, seed, epochs; or None."""
+    for variant, label in results.variants.items():
         for record in results.stages(variant):
             if description := results.open(record, "description"):
                 recipe = description["provenance"]["settings"].get("training", {})
                 settings = recipe.get("augmentation", {})
                 if any(settings.values()):
-                    return settings, record["seed"]
+                    epochs = len(results.history(record))
+                    return label, settings, record["seed"], epochs
                 break
-    return None, 0
+    return None
