@@ -259,6 +259,39 @@ CASES |= {
         "report.text.limits",
         "did you mean 'test_loss'?",
     ),
+    "channels": (
+        OK + "data: {normalisation: {mean: [0.5, 0.5], std: [0.5]}}\n",
+        4,
+        "data.normalisation.mean",
+        "found 2 numbers; the images have 1 channel",
+    ),
+    "limit": (OK + "data: {limit: 19}\n", 4, "data.limit", "at least 20"),
+    "test limit": (OK + "data: {test_limit: 9}\n", 4, "data.test_limit", "at least 10"),
+    "no unlabelled images": (
+        OK + "pretexts: {p: {task: rotation}}\n",
+        4,
+        "pretexts.p.images",
+        "data.unlabelled",
+    ),
+    "crop": (
+        OK + "defaults: {training: {augmentation: {crop: 8}}}\n",
+        4,
+        "defaults.training.augmentation.crop",
+        "found 8; images of 8 pixels allow at most 7",
+    ),
+    "cutout": (
+        OK.replace("}}", "}, training: {augmentation: {cutout: 9}}}"),
+        3,
+        "variants.a.training.augmentation.cutout",
+        "at most 8",
+    ),
+    "warm-up": (
+        OK + "defaults: {training: {epochs: 2, schedule: {kind: one_cycle, "
+        "warmup_epochs: 2}}}\n",
+        4,
+        "defaults.training.schedule.warmup_epochs",
+        "found 2; the run has 2 epochs",
+    ),
     "both types of a number": (
         OK + "data: {validation: 0}\n",
         4,

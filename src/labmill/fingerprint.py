@@ -30,6 +30,7 @@ NEUTRAL = frozenset(
             "workflow",
             "differences",
             "references",
+            "fits",
             "columns",
         ),
         # Downloads are verified by digest, however they were fetched.

@@ -111,13 +111,15 @@ def smoke_cuts(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def small(entry: dict[str, Any]) -> dict[str, Any]:
-    """One epoch, where a delta says how long it trains."""
+    """One epoch without warm-up, where a delta says how long it trains."""
     training = entry.get("training")
     if not isinstance(training, dict):
         return {}
     cut: dict[str, Any] = {"epochs": 1} if "epochs" in training else {}
     if isinstance(training.get("until"), dict):
         cut["until"] = {"max_epochs": 1}
+    if isinstance(training.get("schedule"), dict):
+        cut["schedule"] = {"warmup_epochs": 0}
     return cut
 
 

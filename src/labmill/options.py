@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from labmill import registry
+from labmill.sections import SECTIONS
 from labmill.study import Section, Study
 
 HEADER = """# All options of a study file
@@ -25,11 +26,27 @@ def options() -> str:
     sections: list[type[BaseModel]] = []
     collect(Study, sections)
     parts = [HEADER, *(table(section) for section in sections)]
+    parts.append(report_sections())
     parts.append("# Models\n\nWritten flat: `model: {name: vit, patch: 4}`.\n")
     parts += [arguments("models", name) for name in registry.names("models")]
     parts.append("# Datasets\n")
     parts += [arguments("data", name) for name in registry.names("data")]
     return "\n".join(parts)
+
+
+def report_sections() -> str:
+    """The names that `report.sections` and `report.text` know, with their headings."""
+    lines = [
+        "## Sections of a report",
+        "",
+        "For `report.sections` and `report.text`, in their usual order. Another name under "
+        "`report.text` is a section of your own, before `limits`.",
+        "",
+        "| name | heading |",
+        "| --- | --- |",
+        *(f"| `{name}` | {heading} |" for name, heading in SECTIONS.items()),
+    ]
+    return "\n".join([*lines, ""])
 
 
 def collect(section: type[BaseModel], found: list[type[BaseModel]]) -> None:

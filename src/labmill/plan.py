@@ -20,6 +20,7 @@ from labmill.data.image_folder import census
 from labmill.entries import Entries, Entry, as_selected, point_name
 from labmill.errors import LabmillError, suggest
 from labmill.fingerprint import dataset_key, digest
+from labmill.fits import check_fits
 from labmill.job import Job, remembered
 from labmill.loading import SCALES, load_study, resolve_training
 from labmill.references import check_references
@@ -66,6 +67,7 @@ class Plan:
         self.place = self.name if scale == "full" else f"{scale}/{self.name}"
         self.made: dict[tuple[str, ...], Job] = {}
         self.entries = Entries(self.study, self.source, self.facts)
+        check_fits(self.study, self.entries.values(), self.facts, self.source)
         if study.edits:
             for name in edits.edited(self):
                 for slot in edits.slots(study.edits, self.entries[name], self.source):

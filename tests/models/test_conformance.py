@@ -8,6 +8,7 @@ import torch_pruning
 from torch import nn
 
 from labmill import registry
+from labmill.checkpoint import SHAPE
 from labmill.loading import check_type
 
 # Cheaper than the defaults, and the arguments that change a model's structure.
@@ -130,6 +131,8 @@ def test_built_again_from_its_arguments(name, arguments):
     model, x = build(name, arguments).eval(), inputs(name)
     again = registry.build(name, **model.arguments()).eval()
     again.load_state_dict(model.state_dict())
+    if registry.constant("models", name, "KIND") != "sequence":
+        assert {*SHAPE} <= {*model.arguments()}, "pruning builds an image from these"
     assert torch.equal(model(*x), again(*x))
     assert model.arguments() == again.arguments()
 
