@@ -8,6 +8,7 @@ import pytest
 from labmill.data.classes import resolve
 from labmill.report import prose
 from labmill.report.tables import PAGE, Table
+from labmill.report.text import points
 from labmill.study import Measure
 
 
@@ -76,3 +77,10 @@ def test_a_part_of_a_table_has_no_empty_rows():
     first, *others = Table(columns, rows, "Epochs.").split()
     assert len(first.rows) == 2 and others
     assert all(len(part.rows) == 1 for part in others)
+
+
+@pytest.mark.parametrize(
+    ("difference", "said"), [(0.0123, "+1.2"), (-0.0123, "−1.2"), (-1e-9, "0.0")]
+)
+def test_a_difference_of_nothing_has_no_sign(difference: float, said: str):
+    assert points(difference) == said

@@ -26,16 +26,15 @@ def escape(text: object) -> Markdown:
 
 def percent(value: float | None, digits: int = 1) -> str:
     """A fraction as percent: `97.3 %`."""
-    return (
-        "–" if missing(value) else f"{100 * value:.{digits}f}{NBSP}%".replace("-", "−")
-    )
+    return "–" if missing(value) else words.percent(value, digits)
 
 
 def points(value: float | None, digits: int = 1) -> str:
     """A difference of fractions in percentage points, with its sign."""
     if missing(value):
         return "–"
-    return f"{100 * value:+.{digits}f}".replace("-", "−")
+    text = words.fixed(100 * value, digits)
+    return text if text.startswith(words.MINUS) or float(text) == 0 else f"+{text}"
 
 
 def count(value: float | None) -> str:

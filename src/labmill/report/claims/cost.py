@@ -147,7 +147,7 @@ def confusion_claims(evidence: Evidence) -> list[dict[str, Any]]:
                 n=len(rows),
                 estimate=float(matrix[true, said] / images[true]),
                 label=evidence.label(variant),
-                count=int(matrix[true, said]),
+                count=words.count(matrix[true, said]),
                 images=words.count(images[true]),
                 name=words.named(names[true]),
                 other=words.named(names[said]),
