@@ -42,8 +42,9 @@ seeds = st.integers(1, 9).flatmap(
 def test_mean_over_seeds(values, level) -> None:
     found = mean_over_seeds(values, level=level)
     expected = stats.ttest_1samp(values, 0).confidence_interval(level)
-    assert found.low == pytest.approx(expected.low, abs=1e-12)
-    assert found.high == pytest.approx(expected.high, abs=1e-12)
+    if np.ptp(values) > 0:
+        assert found.low == pytest.approx(expected.low, abs=1e-12)
+        assert found.high == pytest.approx(expected.high, abs=1e-12)
     assert found.estimate == pytest.approx(np.mean(values))
     assert found.sd == pytest.approx(np.std(values, ddof=1))
 
@@ -54,6 +55,38 @@ def test_one_seed_has_no_interval() -> None:
     assert found.low is found.high is None
     pair = paired_seeds([0.9], [0.8])
     assert pair.p is None and pair.sign_flip_p == 1.0
+
+
+@pytest.mark.parametrize("value", [0.1, 0.97, 1.0])
+def test_equal_values_have_no_interval(value) -> None:
+    found = mean_over_seeds([value] * 3)
+    assert (found.estimate, found.sd) == (pytest.approx(value), 0)
+    assert found.low is found.high is None
+
+
+def test_an_interval_of_shares_ends_where_shares_do() -> None:
+    found = mean_over_seeds([0.99, 1.0, 1.0], share=True)
+    assert found.high == 1.0 and 0.98 < found.low < found.estimate
+    assert mean_over_seeds([0.0, 0.0, 0.01], share=True).low == 0.0
+    assert mean_over_seeds([0.99, 1.0, 1.0]).high > 1.0
+
+
+@pytest.mark.parametrize("n", [3, 5, 10])
+@pytest.mark.parametrize(
+    ("truth", "least"), [(None, 0.93), (0.9, 0.93), (0.99, 0.93), (0.999, 0.92)]
+)
+def test_the_interval_of_a_mean_covers_up_to_the_ceiling(n, truth, least) -> None:
+    generator = np.random.default_rng(n)
+    draws = (
+        generator.normal(0.9, 0.01, (2000, n))
+        if truth is None
+        else generator.binomial(1000, truth, (2000, n)) / 1000
+    )
+    found = [mean_over_seeds(one, share=True) for one in draws]
+    known = [f for f in found if f.low is not None]
+    truth = 0.9 if truth is None else truth
+    assert np.mean([f.low <= truth <= f.high for f in known]) >= least
+    assert all(0 <= f.low <= f.high <= 1 for f in known)
 
 
 @quick
@@ -87,6 +120,8 @@ def test_equal_differences_rest_on_the_permutation_alone() -> None:
     # 0.1 apart up to rounding: a t-test would call this p = 0.
     found = paired_seeds([0.3, 0.7, 0.9], [0.2, 0.6, 0.8])
     assert found.p == found.sign_flip_p == 0.25
+    assert found.test == "sign-flip test"
+    assert paired_seeds([0.3, 0.7, 0.9], [0.2, 0.6, 0.7]).test == "paired t-test"
     assert found.low is found.high is None
     same = paired_seeds([0.3, 0.7, 0.9], [0.3, 0.7, 0.9])
     assert (same.estimate, same.p) == (0, 1)
@@ -297,17 +332,6 @@ def test_verdicts() -> None:
         assert verdict(0.001, estimate=0.1, n_seeds=n_seeds) == "too few seeds"
     assert verdict(None, estimate=0.1, n_seeds=1) == "too few seeds"
     assert verdict(0.01, estimate=0.1, n_seeds=None) == "higher"
-
-
-def test_a_declared_sign_flip_test_knows_when_it_cannot_answer() -> None:
-    def word(n: int, comparisons: int) -> Verdict:
-        p = min(1.0, comparisons * smallest_sign_flip_p(n))
-        return verdict(p, estimate=1.0, n_seeds=n, smallest_p=p)
-
-    assert smallest_sign_flip_p(5) == 0.0625
-    assert word(5, 1) == "too few seeds"
-    assert word(6, 1) == "higher"
-    assert word(6, 2) == "too few seeds"
 
 
 def test_results_are_json() -> None:

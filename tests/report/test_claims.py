@@ -37,7 +37,7 @@ TEMPLATES = {
     for name, value in vars(module).items()
     if isinstance(value, Plain | Judged)
 }
-KEYS = "id section kind about statement inputs test family n estimate interval p p_adjusted verdict"
+KEYS = "id section kind about contrast statement inputs test family n estimate interval p p_adjusted verdict"
 
 
 def claims_of(root: Path, **options: Any) -> dict[str, dict[str, Any]]:
@@ -167,41 +167,153 @@ def test_factor_alone_and_by_level(three):
     ]
     mean = np.mean([claim["estimate"] for claim in by_level])
     assert whole["estimate"] == pytest.approx(mean)
-    assert {claim["family"] for claim in (whole, *by_level)} == {"question positions"}
+    assert whole["family"] == "question positions"
+    assert {claim["family"] for claim in by_level} == {"all pairs of variants"}
 
 
 def test_holm_goes_over_the_family(three):
-    family = [c for c in three.values() if c["family"] == "question positions"]
+    family = [c for c in three.values() if c["family"] == "published figures"]
     p = sorted(claim["p"] for claim in family)
-    assert min(claim["p_adjusted"] for claim in family) == pytest.approx(3 * p[0])
+    assert len(p) > 1
+    smallest = min(claim["p_adjusted"] for claim in family)
+    assert smallest == pytest.approx(len(p) * p[0])
     for claim in family:
         assert claim["p_adjusted"] >= claim["p"]
+
+
+def test_a_pair_has_one_verdict(three, one, troubled, tmp_path: Path):
+    """Wherever it is compared: in the ranking, in a question, in one of several."""
+    pairs = {
+        "levels": {"vit": ["vit_learn_relu"] * 2, "others": ["cnn", "vit_sin_relu"]}
+    }
+    equal = claims_of(
+        tmp_path,
+        true=dict.fromkeys(TRUE, 0.9),
+        changes={
+            "compare": {
+                "one": {"levels": {"vit": ["vit_learn_relu"], "cnn": ["cnn"]}},
+                "other": {"levels": {"cnn": ["cnn"], "vit": ["vit_learn_relu"]}},
+                "both": pairs,
+                "score": pairs | {"metric": "test_macro_f1"},
+            }
+        },
+    )
+    for made in (three, one, troubled, equal):
+        said: dict[Any, set[str]] = {}
+        for claim in made.values():
+            if claim["contrast"]:
+                pairs = claim["contrast"]["pairs"]
+                key = (
+                    frozenset(map(frozenset, pairs)),
+                    claim["contrast"]["metric"],
+                    "images" in claim["test"],
+                    claim["id"] if claim["section"] == "classes" else "",
+                )
+                up = {"higher": "differ", "lower": "differ"}
+                word = up.get(claim["verdict"], claim["verdict"])
+                said.setdefault(key, set()).add(word)
+        assert said and all(len(words) == 1 for words in said.values()), said
+        # And no pair of networks twice on the same images.
+        images = [
+            frozenset(c["contrast"]["pairs"][0])
+            for c in made.values()
+            if ":images:" in c["id"] and c["contrast"]
+        ]
+        assert len(images) == len(set(images))
+
+
+def test_a_lead_that_pairwise_tests_cannot_show_is_shown(tmp_path: Path):
+    """Ten more variants make it no harder to see that one is 4 points ahead."""
+    small = {"model": {"name": "cnn", "layers": ["conv 4", "pool", "flatten"]}}
+    others = {f"other{i}": small for i in range(10)}
+    made = claims_of(
+        tmp_path,
+        true={"first": 0.93} | dict.fromkeys(others, 0.89),
+        changes={
+            "variants": {"first": small} | others,
+            "compare": {},
+            "pruning": {},
+            "published": None,
+        },
+    )
+    best = made["best"]
+    assert best["verdict"] == "higher" and "Tukey's test" in best["test"]
+    assert [id for id in made if made[id]["section"] == "ranking"] == ["best", "power"]
 
 
 def test_equal_variants_are_not_told_apart(troubled):
     best = troubled["best"]
     assert best["verdict"] == "no difference shown"
-    (pair,) = [
-        claim
-        for claim in troubled.values()
-        if claim["id"] in ("pair:cnn:vit_learn_relu", "pair:vit_learn_relu:cnn")
-    ]
+    pair = troubled["compare:network:cnn"]
     assert pair["verdict"] == "no difference shown"
-    assert "could show no less than" in pair["statement"]
+    assert pair["p_adjusted"] == pytest.approx(best["p_adjusted"])
+    assert "would be shown in four of five" in troubled["power"]["statement"]
 
 
-def test_what_the_correction_changed_is_told(tmp_path: Path):
-    """The interval and the least difference are of one comparison, the verdict of many."""
-    made = claims_of(tmp_path, true={name: 0.9 for name in TRUE}).values()
-    pairs = [c for c in made if c["id"].startswith("pair:")]
-    assert any(c["p"] != c["p_adjusted"] for c in pairs)
-    for claim in pairs:
-        corrected = claim["p"] != claim["p_adjusted"]
-        said = claim["statement"].replace(words.SPACE, " ")
-        assert (
-            f"{words.p_value(claim['p'])} before it)".replace(words.SPACE, " ") in said
-        ) is corrected
-        assert ("before any correction for several tests." in said) is corrected
+def test_what_could_have_been_shown_is_told_once_per_question(tmp_path: Path):
+    """At the level that was tested, and with no more than one figure for a family."""
+    levels = {n: [f"vit_{n}_relu", f"vit_{n}_tanh"] for n in ("sin", "learn")}
+    made = claims_of(
+        tmp_path,
+        seeds=6,
+        true=dict.fromkeys(TRUE, 0.9),
+        changes={"compare": {"a": {"levels": levels, "metric": "test_macro_f1"}}},
+    )
+    asked = [c for c in made.values() if c["family"] == "question a"]
+    told = [c for c in asked if "four of five repetitions" in c["statement"]]
+    assert len(asked) == 3 and len(told) == 1
+    assert all("3 tests; sign-flip test" in c["statement"] for c in asked)
+
+
+def test_a_test_that_can_only_fail_is_not_told(three):
+    """Of three seeds no sign-flip test can have a p below 0.25."""
+    assert not [c["id"] for c in three.values() if "sign-flip" in c["statement"]]
+
+
+def test_who_misses_seeds_is_not_ranked_and_named(tmp_path: Path):
+    made = claims_of(tmp_path, seeds=3, diverged=True, failed=True)
+    best = made["best"]
+    assert best["verdict"] == "higher" and best["n"] == 3
+    said = best["statement"]
+    assert "sinusoidal, tanh” (two of three seeds finished)" in said
+    assert "learnable, tanh” (two of three seeds finished)" in said
+
+
+def test_two_seeds_have_no_power_and_no_verdict(tmp_path: Path):
+    made = claims_of(tmp_path, seeds=2)
+    assert made["best"]["verdict"] == "too few seeds" and "power" not in made
+    assert "twice" in made["best"]["statement"]
+
+
+def test_one_variant_that_scatters_is_named(tmp_path: Path):
+    small = {"model": {"name": "cnn", "layers": ["conv 4", "pool", "flatten"]}}
+    names = [f"v{i}" for i in range(8)]
+    job, index = make_results(
+        tmp_path,
+        seeds=4,
+        true=dict.fromkeys(names, 0.9),
+        changes={
+            "variants": dict.fromkeys(names, small),
+            "compare": {},
+            "pruning": {},
+            "published": None,
+        },
+    )
+    place = place_of(index, tmp_path / "results/synthetic")
+    calm = {c["id"]: c for c in summary(job, index, place).claims}
+    assert "Cochran" not in calm["power"]["statement"]
+    for seed, share in enumerate((0.5, 0.9, 0.7, 0.95)):
+        path = tmp_path / f"results/synthetic/v3/seed{seed}/dense/metrics.json"
+        record = read_json(path)
+        record["parts"]["test"]["accuracy"] = share
+        path.write_text(json.dumps(record))
+    wild = {c["id"]: c for c in summary(job, index, place).claims}
+    assert "v3 varies more" in wild["power"]["statement"]
+
+
+def test_a_level_that_is_one_variant_is_named_with_it(three):
+    said = three["compare:network:cnn"]["statement"]
+    assert "with cnn than with vit (“ViT, learnable, relu”)" in said
 
 
 def test_pruning_says_how_far_and_what_it_costs(three):
@@ -272,7 +384,8 @@ def test_trouble_is_told_and_left_out(troubled):
     assert "all_well" not in troubled
     pair = troubled["compare:positions:learnable:vit_learn_tanh:vit_sin_tanh"]
     assert pair["n"] == 4, "the fifth seed of both is gone"
-    assert troubled["compare:positions:learnable:vit_learn_relu:vit_sin_relu"]["n"] == 5
+    assert troubled["best"]["n"] == 4, "and with it that of the whole ranking"
+    assert "the 4 seeds that all of them finished" in troubled["best"]["statement"]
     assert abs(pair["estimate"] - 0.05) < 0.02, "the diverged run's 10 % is in no mean"
 
 
@@ -313,7 +426,8 @@ def test_counted_and_lower_is_better_metrics(tmp_path: Path):
             }
         },
     )
-    assert "180,000 with cnn, 270,000 with vit" in made["compare:size:cnn"]["statement"]
+    said = made["compare:size:cnn"]["statement"]
+    assert "180,000 with cnn, 270,000 with vit (“ViT, learnable, relu”)" in said
     assert made["compare:size:cnn"]["verdict"] is None
     assert made["compare:loss:cnn"]["verdict"] == "lower"
     assert "points" not in made["compare:loss:cnn"]["statement"]

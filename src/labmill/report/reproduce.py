@@ -18,7 +18,7 @@ import numpy as np
 from scipy import stats
 
 from labmill.errors import LabmillError, suggest
-from labmill.evaluation.statistics import wilson
+from labmill.evaluation.statistics import LEAST_SEEDS, wilson
 from labmill.report.capsule import sha256, unpack
 from labmill.report.read import UNUSABLE, Place
 from labmill.report.verify import Verdict, verify
@@ -181,7 +181,7 @@ def expected(
         with np.load(path) as arrays:
             values.append(accuracy(arrays))
     n = len(values)
-    if n < 3:
+    if n < LEAST_SEEDS:
         interval = wilson(round(then * images), images)
         return interval.low or 0.0, interval.high or 1.0
     spread = float(np.std(values, ddof=1)) * (1 + 1 / n) ** 0.5

@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
-from labmill.evaluation.statistics import Verdict
+from labmill.evaluation.statistics import LEAST_SEEDS, Verdict
 from labmill.report.budgets import Sweep, sweeps
 from labmill.report.claims import words
-from labmill.report.claims.accuracy import ACCURACY, Claims
+from labmill.report.claims.accuracy import Claims
 from labmill.report.claims.evidence import (
-    LEAST_SEEDS,
     Evidence,
     Outcome,
     compare_seeds,
     contrast,
 )
-from labmill.report.claims.template import Judged, Test, judged
+from labmill.report.claims.ranking import ACCURACY
+from labmill.report.claims.template import Judged, Kind, judged
 
 BUDGETS = Judged(
     higher="Test accuracy is higher with {first} than with {second} at {shown}. {end} "
@@ -89,10 +89,12 @@ def level_claim(
     seeds = min(outcome.test.n for outcome in known.values())
     return judged(
         BUDGETS,
-        Test(**vars(deciding.test)),
+        deciding.test,
         f"labels:{sweep.name}:{level}",
         "compare",
         [one for o in known.values() for one in o.contrast.inputs(ACCURACY)],
+        kind=Kind.QUESTION,
+        about=sweep.name,
         first=deciding.contrast.first,
         second=deciding.contrast.second,
         shown=counts(sweep, above),

@@ -5,14 +5,20 @@ from typing import Any
 
 import numpy as np
 
-from labmill.evaluation.statistics import Verdict, holm, paired_images, verdict
+from labmill.evaluation.statistics import (
+    LEAST_SEEDS,
+    Verdict,
+    holm,
+    paired_images,
+    verdict,
+)
+from labmill.report.budgets import sweeps
 from labmill.report.claims import words
 from labmill.report.claims.accuracy import (
-    ACCURACY,
     NO_ANSWER,
     SIDE_BY_SIDE,
     Claims,
-    difference_claim,
+    difference_claims,
 )
 from labmill.report.claims.evidence import (
     Contrast,
@@ -22,7 +28,8 @@ from labmill.report.claims.evidence import (
     correct,
 )
 from labmill.report.claims.images import image_claims
-from labmill.report.claims.template import Judged, Test, judged, plain
+from labmill.report.claims.ranking import ACCURACY, Ranking, judge, ranking
+from labmill.report.claims.template import Judged, Kind, Test, judged, plain
 
 # Counted or timed once per network: there is no spread over seeds to test against.
 COUNTED = ("parameters", "macs", "operations")
@@ -39,55 +46,92 @@ CLASS = Judged(
 
 
 def compare_claims(evidence: Evidence) -> Claims:
-    """All questions of the study, each a family of its own."""
+    """All questions of the study; a pair of variants that two ask about is told once."""
+    placed, told = ranking(evidence), set()
     return [
         claim
-        for name, question in evidence.study["compare"].items()
-        for claim in question_claims(evidence, name, question)
+        for name in evidence.study["compare"]
+        for claim in question_claims(evidence, name, placed, told)
     ]
 
 
 def question_claims(
-    evidence: Evidence, name: str, question: Mapping[str, Any]
+    evidence: Evidence, name: str, placed: Ranking, told: set[Any]
 ) -> Claims:
-    """Each level against the first one: over all pairs of variants, then pair by pair."""
-    (reference, base), *others = question["levels"].items()
+    """Each level against the first one: over all pairs of variants, then pair by pair.
+
+    told: (pair, metric) of the claims so far; those of this question are added.
+    """
+    question = evidence.study["compare"][name]
+    (_, base), *others = question["levels"].items()
     column = question["metric"]
     claims: Claims = []
-    contrasts, notes = [], []
+    wholes, single, notes = [], [], {}
     for level, variants in others:
         pairs = list(zip(variants, base, strict=False))
-        labels = (words.named(level), words.named(reference))
-        whole = contrast(evidence, f"compare:{name}:{level}", labels, pairs, column)
+        whole = contrast(
+            evidence,
+            f"compare:{name}:{level}",
+            level_names(evidence, question["levels"], level),
+            pairs,
+            column,
+            kind=Kind.QUESTION,
+            about=name,
+        )
         if not whole.pairs:
             claims.append(no_answer(evidence, whole, pairs))
-            continue
-        if column in COUNTED or column.startswith("latency"):
+        elif column in COUNTED or column.startswith("latency"):
             claims.append(side_by_side(whole, column))
-            continue
-        contrasts.append(whole)
-        notes.append(f" (mean of {len(pairs)} pairs of variants)" * (len(pairs) > 1))
-        if len(pairs) > 1:
-            for a, b in pairs:
-                names = (evidence.label(a), evidence.label(b))
-                id = f"compare:{name}:{level}:{a}:{b}"
-                contrasts.append(contrast(evidence, id, names, [(a, b)], column))
-                notes.append("")
-    outcomes = compare_seeds(contrasts, [column] * len(contrasts), f"question {name}")
-    note = {one.id: said for one, said in zip(contrasts, notes, strict=True)}
-    claims += [
-        difference_claim(evidence, outcome, "compare", note[outcome.contrast.id])
-        for outcome in outcomes
-    ]
-    if column != ACCURACY:
-        return claims
-    few = [o.contrast for o in outcomes if o.test.verdict is Verdict.TOO_FEW]
-    single = [one for one in few if len(next(iter(one.pairs.values()))) == 1]
-    claims += image_claims(evidence, single, "compare")
-    for outcome in outcomes:
-        if note[outcome.contrast.id] or len(outcome.contrast.id.split(":")) == 3:
-            claims += class_claims(evidence, outcome.contrast)
+        else:
+            wholes.append(whole)
+            parts = [whole]
+            if len(pairs) > 1:
+                notes[whole.id] = f" (mean of {len(pairs)} pairs of variants)"
+                parts = [part(evidence, whole, pair, column) for pair in pairs]
+            for one in parts:
+                key = (frozenset(one.variants[0]), column)
+                if key not in told:
+                    single.append(one)
+                told.add(key)
+    # Over label counts, the pairs are a family of their own (`budget_claims`).
+    swept = any(sweep.name == name for sweep in sweeps(evidence.study))
+    tested = (
+        [*wholes] if swept else list({c.id: c for c in [*wholes, *single]}.values())
+    )
+    outcomes = judge(placed, tested, column, f"question {name}")
+    claims += difference_claims(evidence, outcomes, "compare", notes)
+    if column == ACCURACY:
+        few = [one for one in single if len(one.pairs) < LEAST_SEEDS]
+        claims += image_claims(evidence, few, "compare")
+        for whole in wholes:
+            claims += class_claims(evidence, whole)
     return claims
+
+
+def level_names(
+    evidence: Evidence, levels: Mapping[str, Sequence[str]], level: str
+) -> tuple[str, str]:
+    """A level and the first; one that is a single variant with that variant's name."""
+    names = []
+    for one in (level, next(iter(levels))):
+        (name, *more) = dict.fromkeys(evidence.label(v) for v in levels[one])
+        alone = not more and name.casefold() != words.named(one).casefold()
+        names.append(words.named(one) + (f" ({name})" if alone else ""))
+    return names[0], names[1]
+
+
+def part(
+    evidence: Evidence, whole: Contrast, pair: tuple[str, str], column: str
+) -> Contrast:
+    """One pair of variants of a question."""
+    return contrast(
+        evidence,
+        ":".join([whole.id, *pair]),
+        (evidence.label(pair[0]), evidence.label(pair[1])),
+        [pair],
+        column,
+        about=whole.about,
+    )
 
 
 def no_answer(
@@ -95,7 +139,15 @@ def no_answer(
 ) -> dict[str, Any]:
     """A question whose runs failed."""
     variants = words.listed(evidence.label(v) for pair in pairs for v in pair)
-    return plain(NO_ANSWER, whole.id, "compare", [], variants=variants)
+    return plain(
+        NO_ANSWER,
+        whole.id,
+        "compare",
+        [],
+        kind=whole.kind,
+        about=whole.about,
+        variants=variants,
+    )
 
 
 def side_by_side(whole: Contrast, column: str) -> dict[str, Any]:
@@ -111,6 +163,8 @@ def side_by_side(whole: Contrast, column: str) -> dict[str, Any]:
         whole.id,
         "compare",
         whole.inputs(column),
+        kind=whole.kind,
+        about=whole.about,
         metric=metric.words[:1].upper() + metric.words[1:],
         first=whole.first,
         second=whole.second,
@@ -129,7 +183,7 @@ def class_claims(evidence: Evidence, whole: Contrast) -> Claims:
         if all(name in row.cells for p in whole.pairs.values() for r in p for row in r)
     ]
     family = f"classes of {whole.id}"
-    if len(whole.pairs) >= 3:
+    if len(whole.pairs) >= LEAST_SEEDS:
         outcomes = compare_seeds([whole] * len(columns), columns, family)
         tests = [outcome.test for outcome in outcomes]
         how = f"paired t-tests over {words.number_of(len(whole.pairs), 'seed')}"
@@ -168,6 +222,8 @@ def class_claim(
         f"classes:{whole.id}" + (f":{name}" if column else ""),
         "classes",
         [one for key in used for one in whole.inputs(key)],
+        about=whole.about,
+        contrast=whole.told(column or "class_accuracy"),
         name=words.named(name),
         first=whole.first,
         second=whole.second,

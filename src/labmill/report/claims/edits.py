@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from labmill.evaluation.statistics import SeedComparison, paired_seeds
+from labmill.evaluation.statistics import LEAST_SEEDS, SeedComparison, paired_seeds
 from labmill.report.claims import words
-from labmill.report.claims.accuracy import ACCURACY
-from labmill.report.claims.evidence import LEAST_SEEDS, Contrast, Evidence, contrast
+from labmill.report.claims.evidence import Contrast, Evidence, contrast
+from labmill.report.claims.ranking import ACCURACY
 from labmill.report.claims.template import Kind, Plain, plain
 from labmill.report.read import Row
 from labmill.runtime import read_json

@@ -8,17 +8,19 @@ from typing import Any
 import numpy as np
 
 from labmill.evaluation.statistics import (
+    LEAST_SEEDS,
+    PAIRED_T,
     SeedComparison,
-    Verdict,
     holm,
+    minimum_detectable_effect,
     paired_seeds,
+    smallest_sign_flip_p,
     verdict,
 )
-from labmill.report.claims.template import Test
-from labmill.report.claims.words import named
+from labmill.report.budgets import labels_of, sweeps
+from labmill.report.claims.template import Kind, Test
+from labmill.report.claims.words import named, p_value
 from labmill.report.read import Place, Row
-
-LEAST_SEEDS = 3
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,25 @@ class Evidence:
 
     @property
     def ranked(self) -> list[str]:
-        """The variants that are candidates: not those that go wrong on purpose."""
-        lessons = self.study.get("lessons") or {"variants": ()}
-        return [variant for variant in self.runs if variant not in lessons["variants"]]
+        """The variants that are candidates for being best.
+
+        Not those that go wrong on purpose; not those of a question over label counts,
+        which is answered at each count; not those that learn from fewer labels.
+        """
+        apart = set((self.study.get("lessons") or {"variants": ()})["variants"])
+        for sweep in sweeps(self.study):
+            apart.update(*sweep.levels.values())
+        labels = {
+            variant: labels_of(self.study, variant) or float("inf")
+            for variant in self.runs
+            if variant in self.study["variants"]
+        }
+        return [
+            variant
+            for variant in self.runs
+            if variant not in apart
+            and labels.get(variant) in (None, max(labels.values()))
+        ]
 
     def usable(self, variant: str, column: str) -> dict[int, Row]:
         """The runs of a variant that ended well and have that figure, by seed."""
@@ -72,12 +90,17 @@ class Contrast:
     """First against second, seed by seed; the mean over `pairs` of variants' rows.
 
     `pairs`: seed → rows of first and second, as many as there are pairs of variants.
+    `variants`: those pairs; none where rows are not of networks as trained. `kind` and
+    `about`: those of the claim.
     """
 
     id: str
     first: str
     second: str
     pairs: Mapping[int, Sequence[tuple[Row, Row]]]
+    variants: Sequence[tuple[str, str]] = ()
+    kind: Kind = Kind.DETAIL
+    about: str | None = None
 
     @property
     def seeds(self) -> list[int]:
@@ -91,6 +114,17 @@ class Contrast:
             for pairs in self.pairs.values()
         ]
         return [float(s[0]) for s in sides], [float(s[1]) for s in sides]
+
+    def told(self, column: str) -> dict[str, Any] | None:
+        """What a claim says that it compares."""
+        if not self.variants:
+            return None
+        return {
+            "first": self.first,
+            "second": self.second,
+            "pairs": [list(pair) for pair in self.variants],
+            "metric": column,
+        }
 
     def inputs(self, column: str) -> list[dict[str, str]]:
         """Where the figures stand."""
@@ -108,6 +142,9 @@ def contrast(
     names: tuple[str, str],
     variants: Sequence[tuple[str, str]],
     column: str,
+    *,
+    kind: Kind = Kind.DETAIL,
+    about: str | None = None,
 ) -> Contrast:
     """First against second over the seeds that every one of `variants` finished."""
     sides = [
@@ -119,17 +156,23 @@ def contrast(
         if all(seed in side for pair in sides for side in pair)
     ]
     pairs = {seed: [(a[seed], b[seed]) for a, b in sides] for seed in seeds}
-    return Contrast(id, *names, pairs)
+    return Contrast(id, *names, pairs, variants, kind, about)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A contrast, compared over its seeds within a family of tests."""
+    """A contrast, compared over its seeds within a family of tests.
+
+    made: the test, in a sentence; how: the same with its p; least: the true difference
+    that would be shown in four of five repetitions, None where another claim says so.
+    """
 
     contrast: Contrast
     column: str
-    comparison: SeedComparison
     test: Test
+    made: str
+    how: str
+    least: float | None
 
 
 def compare_seeds(
@@ -147,13 +190,13 @@ def compare_seeds(
     # Two seeds give a p, but no verdict: they are no part of the family either.
     p_values = [c.p if c.n >= LEAST_SEEDS else None for _, _, c in known]
     adjusted = holm(p_values)
+    tests = len(p_values) - p_values.count(None)
     return [
         Outcome(
             one,
             column,
-            c,
             Test(
-                name="paired t-test over seeds",
+                name=f"{c.test} over seeds",
                 n=c.n,
                 family=family,
                 estimate=c.estimate,
@@ -163,11 +206,26 @@ def compare_seeds(
                 p_adjusted=p_adjusted,
                 verdict=verdict(p_adjusted, estimate=c.estimate, n_seeds=c.n),
             ),
+            made=c.test,
+            how=paired_how(c, p_adjusted, tests),
+            least=minimum_detectable_effect(
+                c.sd or 0.0, c.n, alpha=0.05 / max(tests, 1)
+            ),
         )
         for (one, column, c), p, p_adjusted in zip(
             known, p_values, adjusted, strict=True
         )
     ]
+
+
+def paired_how(compared: SeedComparison, p: float | None, tests: int) -> str:
+    """The test with its p; with the sign-flip test's where that could be below 5 %."""
+    said = f"{compared.test}, {p_value(1.0 if p is None else p)}"
+    if tests > 1:
+        said += f" after Holm's correction over {tests} tests"
+    if compared.test == PAIRED_T and smallest_sign_flip_p(compared.n) <= 0.05:
+        said += f"; sign-flip test {p_value(compared.sign_flip_p)}"
+    return said
 
 
 def correct(evidence: Evidence, row: Row) -> tuple[np.ndarray, np.ndarray]:
@@ -176,12 +234,3 @@ def correct(evidence: Evidence, row: Row) -> tuple[np.ndarray, np.ndarray]:
     with np.load(path) as file:
         logits, labels = file["test_logits"], file["test_labels"]
     return logits.argmax(axis=1) == labels, labels
-
-
-def worst(outcomes: Sequence[Outcome]) -> Verdict:
-    """The verdict on all of them at once."""
-    verdicts = {outcome.test.verdict for outcome in outcomes}
-    for word in (Verdict.NOT_SHOWN, Verdict.LOWER, Verdict.TOO_FEW):
-        if word in verdicts:
-            return Verdict.NOT_SHOWN if word is Verdict.LOWER else word
-    return Verdict.HIGHER

@@ -63,6 +63,8 @@ def image_claims(
                     {"file": row.record["files"]["predictions"], "field": "test_logits"}
                     for row in rows
                 ],
+                about=one.about,
+                contrast=one.told("test_accuracy"),
                 images=f"{compared.n:,}",
                 seed=seed,
                 first=labels[0],

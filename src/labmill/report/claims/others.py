@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from labmill.evaluation.statistics import holm, paired_seeds, verdict
+from labmill.evaluation.statistics import LEAST_SEEDS, holm, paired_seeds, verdict
 from labmill.report.claims import words
-from labmill.report.claims.evidence import LEAST_SEEDS, Evidence
+from labmill.report.claims.evidence import Evidence
 from labmill.report.claims.template import Judged, Kind, Plain, Test, judged, plain
 from labmill.runtime import read_json
 from labmill.search.select import missed

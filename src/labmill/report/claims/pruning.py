@@ -8,9 +8,10 @@ import numpy as np
 from labmill.evaluation.statistics import Verdict
 from labmill.index import cheapest_above
 from labmill.report.claims import words
-from labmill.report.claims.accuracy import ACCURACY, difference_claim
+from labmill.report.claims.accuracy import difference_claims
 from labmill.report.claims.evidence import Contrast, Evidence, compare_seeds
 from labmill.report.claims.images import image_claims
+from labmill.report.claims.ranking import ACCURACY
 from labmill.report.claims.template import Kind, Plain, plain
 from labmill.report.read import Row, made_by_all, stage_of
 from labmill.runtime import read_json
@@ -51,7 +52,7 @@ def pruning_claims(evidence: Evidence) -> list[dict[str, Any]]:
                 claims += enough_claims(evidence, loop, variant, steps, least)
                 ends += contrasts(evidence, loop, variant, ends_of(steps), rows)
     outcomes = compare_seeds(ends, [ACCURACY] * len(ends), "ends of the prune loops")
-    claims += [difference_claim(evidence, outcome, "pruning") for outcome in outcomes]
+    claims += difference_claims(evidence, outcomes, "pruning")
     few = [o.contrast for o in outcomes if o.test.verdict is Verdict.TOO_FEW]
     return claims + image_claims(evidence, few, "pruning")
 
@@ -190,6 +191,8 @@ def contrasts(
                 if seed in other
                 and all(ACCURACY in r.cells for r in (end, other[seed]))
             },
+            kind=Kind.LOOP,
+            about=f"{loop}:{variant}",
         )
         for name, (second, other) in others.items()
     ]

@@ -123,6 +123,7 @@ def plain(
         "section": section,
         "kind": str(kind),
         "about": about,
+        "contrast": None,
         "statement": template.text.format(**values),
         "inputs": distinct(inputs),
         "test": None,
@@ -145,6 +146,7 @@ def judged(
     *,
     kind: Kind = Kind.DETAIL,
     about: str | None = None,
+    contrast: dict[str, Any] | None = None,
     **values: Any,
 ) -> dict[str, Any]:
     """A claim that a test stands behind; its verdict chooses the sentence."""
@@ -154,6 +156,7 @@ def judged(
         "section": section,
         "kind": str(kind),
         "about": about,
+        "contrast": contrast,
         "statement": template.text(test.verdict).format(**values),
         "inputs": distinct(inputs),
         "test": test.name,
