@@ -169,6 +169,12 @@ CASES |= {
         "compare.c.levels",
         "'a' is compared with itself",
     ),
+    "compared twice": (
+        TWO + "compare: {c: {levels: {x: [a, a], y: [b, b]}}}\n",
+        4,
+        "compare.c.levels",
+        "the same variants are compared twice",
+    ),
     "one level": (
         TWO + "compare: {c: {levels: {x: [a, b]}}}\n",
         4,
@@ -526,6 +532,7 @@ def test_a_repeated_entry_anywhere_is_refused(full: Path):
             not isinstance(listed, list)
             or at[-1] in may_repeat
             or at[1:2] == ("model",)
+            or at[-2:-1] == ("levels",)
         ):
             continue
         wrong = yaml.safe_load(FULL)

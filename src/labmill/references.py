@@ -155,7 +155,10 @@ def comparisons(study: Study) -> Mistakes:
                 f"levels of different length {lengths}; the n-th variants are compared",
             )
         else:
-            for place in zip(*levels.values(), strict=True):
+            places = list(zip(*levels.values(), strict=True))
+            if len(set(places)) < len(places):
+                yield (*at, "levels"), "the same variants are compared twice"
+            for place in places:
                 if again := [v for v in place if place.count(v) > 1]:
                     yield (*at, "levels"), f"{again[0]!r} is compared with itself"
         known = figures(study)

@@ -34,6 +34,8 @@ Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Epoch = Annotated[str, StringConstraints(pattern=r"^[1-9]\d*$")]
 Names = Annotated[tuple[Name, ...], Field(min_length=1), Unique]
+# One variant may stand at several places of a comparison: against several others.
+Places = Annotated[tuple[Name, ...], Field(min_length=1)]
 Criterion = Literal["squares", "l1", "batchnorm", "taylor", "random"]
 Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), Unique]
 Texts = Annotated[tuple[str, ...], Unique]
@@ -492,9 +494,10 @@ class Comparison(Section):
     """A question put to the results: what does one factor do?"""
 
     question: str | None = Field(None, description="Heading in the report.")
-    levels: dict[str, Names] = Field(
+    levels: dict[str, Places] = Field(
         description="Level → variants; the n-th variants of all levels are compared with "
-        "each other. The first level is the reference."
+        "each other (a level may be one variant, listed for each of the others). The "
+        "first level is the reference."
     )
     metric: str = Field("test_accuracy", description="A column of runs.csv.")
 

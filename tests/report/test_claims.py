@@ -202,9 +202,8 @@ def test_a_pair_has_one_verdict(three, one, troubled, tmp_path: Path):
         said: dict[Any, set[str]] = {}
         for claim in made.values():
             if claim["contrast"]:
-                pairs = claim["contrast"]["pairs"]
                 key = (
-                    frozenset(map(frozenset, pairs)),
+                    frozenset(map(frozenset, claim["contrast"]["pairs"])),
                     claim["contrast"]["metric"],
                     "images" in claim["test"],
                     claim["id"] if claim["section"] == "classes" else "",
@@ -313,7 +312,9 @@ def test_one_variant_that_scatters_is_named(tmp_path: Path):
 
 def test_a_level_that_is_one_variant_is_named_with_it(three):
     said = three["compare:network:cnn"]["statement"]
-    assert "with cnn than with vit (“ViT, learnable, relu”)" in said
+    assert "with CNN than with “ViT, learnable, relu”" in said
+    whole = three["compare:positions:learnable"]["statement"]
+    assert "with learnable than with sinusoidal" in whole
 
 
 def test_pruning_says_how_far_and_what_it_costs(three):
@@ -427,7 +428,7 @@ def test_counted_and_lower_is_better_metrics(tmp_path: Path):
         },
     )
     said = made["compare:size:cnn"]["statement"]
-    assert "180,000 with cnn, 270,000 with vit (“ViT, learnable, relu”)" in said
+    assert "180,000 with CNN, 270,000 with “ViT, learnable, relu”" in said
     assert made["compare:size:cnn"]["verdict"] is None
     assert made["compare:loss:cnn"]["verdict"] == "lower"
     assert "points" not in made["compare:loss:cnn"]["statement"]

@@ -153,8 +153,8 @@ def test_a_count_that_no_layer_has_is_no_column():
 
 def test_the_n_of_a_test_counts_what_was_tested():
     counted = contents.provenance.counted
-    assert counted("paired t-test over seeds") == "seeds"
-    assert counted("McNemar's exact test over test images") == "images"
+    assert counted("paired t-test over seeds") == "seed"
+    assert counted("McNemar's exact test over test images") == "image"
 
 
 def test_what_a_scale_changed_is_told_by_name():
@@ -202,7 +202,12 @@ def test_limits_name_what_only_one_seed_stands_behind(tmp_path: Path):
     folder = finish(tmp_path, *make_results(tmp_path, seeds=2, diverged=True))
     said = limits(results_of(folder))
     assert sum("Only one seed was run of" in sentence for sentence in said) == 1
-    assert any(sentence.startswith("2 seeds per variant") for sentence in said)
+    assert any("two seeds were finished; a verdict takes" in one for one in said)
+    assert not any("show large differences" in sentence for sentence in said)
+    assert not any("The tests over seeds" in sentence for sentence in said)
+    # No test was made over seeds, and none is listed.
+    table = contents.evidence(results_of(folder))
+    assert table is None or all("McNemar" in row[1] for row in table.rows)
 
 
 def test_every_printed_setting_is_what_was_trained(tmp_path: Path):

@@ -13,6 +13,7 @@ from matplotlib.text import Text
 
 from labmill import registry
 from labmill.report import charts, style
+from labmill.report.claims.words import named
 from labmill.report.contents.choices import ranking
 from labmill.report.figures import augmentation, curves, draw, forest, samples
 from labmill.report.results import Results
@@ -149,12 +150,40 @@ def test_a_long_training_is_thinned_and_keeps_its_ends():
 
 def test_a_forest_row_names_both_sides_whole(results, monkeypatch):
     labels = ["fine-tuned, 4,000 labels", "from scratch, 4,000 labels"]
-    renamed = dict(zip(("cnn", "vit_learn_relu"), labels, strict=True))
-    monkeypatch.setitem(results.__dict__, "variants", results.variants | renamed)
-    drawn = forest.draw(results)
+    names = dict(zip(("first", "second"), map(named, labels), strict=True))
+    claims = [
+        c | {"contrast": c["contrast"] and c["contrast"] | names}
+        for c in results.statements
+    ]
+    monkeypatch.setitem(results.__dict__, "statements", claims)
+    (drawn,) = forest.draw(results)
     said = [text.get_text() for text in words_of(drawn)]
     assert any(all(label in text for label in labels) for text in said)
     assert_whole(drawn)
+
+
+def test_a_forest_of_many_rows_is_split_and_drops_nothing(results, monkeypatch):
+    """Each comparison stands once, the questions' own answers first."""
+    asked = [c for c in results.statements if c["kind"] == "question" and c["interval"]]
+    detail = [c for c in results.statements if forest.compares(c)][-1]
+    many = [
+        detail
+        | {
+            "kind": "detail" if i < 30 else "question",
+            "contrast": detail["contrast"]
+            | {"first": f"v{i}", "pairs": [[f"v{i}", "cnn"]]},
+        }
+        for i in range(60)
+    ]
+    monkeypatch.setitem(results.__dict__, "statements", many + many[:5])
+    parts = forest.draw(results)
+    names = [
+        label.get_text().split(" ")[0].split("\n")[0]
+        for drawn in parts
+        for label in drawn.axes[0].get_yticklabels()
+    ]
+    assert asked and len(parts) == 3
+    assert names == [f"v{i}" for i in (*range(30, 60), *range(30))]
 
 
 @pytest.mark.parametrize("name", sorted(DRAWN))

@@ -12,6 +12,7 @@ from labmill.errors import LabmillError, suggest
 from labmill.report import arithmetic, contents, profiles, prose
 from labmill.report.claims.words import listed, named
 from labmill.report.figures import Drawing, draw
+from labmill.report.headlines import headlines
 from labmill.report.render import COMMENTS, environment, harmless
 from labmill.report.results import Results
 from labmill.report.tables import Table
@@ -29,6 +30,8 @@ SUBJECTS = {
     "published": "Published figures",
     "examine": "What layers know and look at",
 }
+# So many answers stand in the Summary.
+HEADLINES = 8
 # A section of the author's own stands before these.
 LAST = ("limits", "references", "appendix")
 
@@ -60,7 +63,7 @@ class Document:
             "see": self.see,
             "md": Markdown,
             "claims": self.claims,
-            "headlines": self.headlines,
+            "headlines": headlines(results.numbered, HEADLINES),
             "observations": self.observations,
             "asked": self.asked,
             "named": lambda name: Markdown(named(name)),
@@ -189,24 +192,9 @@ class Document:
 
     # --- claims ------------------------------------------------------------------------
 
-    def headlines(self, most: int = 8) -> list[dict[str, Any]]:
-        """The claims that answer the study: its best, its questions, its searches."""
-        claims = self.results.numbered
-        wanted = [
-            lambda c: c["id"] in ("best", "score"),
-            lambda c: c["section"] == "compare" and c["id"].count(":") == 2,
-            lambda c: c["section"] == "pruning" and c["id"].endswith(":end"),
-            lambda c: c["id"].startswith("edits:") and c["id"].endswith(":verdict"),
-            lambda c: c["id"].startswith(("speed:", "decoding:")),
-            lambda c: c["section"] == "search",
-            lambda c: c["section"] == "failures",
-        ]
-        found = [c for test in wanted for c in claims if test(c)]
-        return (found or claims)[:most]
-
     def asked(self, claim: dict[str, Any]) -> Markdown:
         """The study's question before its first answer, or nothing."""
-        name = claim["id"].split(":")[1] if claim["section"] == "compare" else ""
+        name = claim["about"] if claim["section"] == "compare" else None
         question = self.results.study["compare"].get(name, {}).get("question")
         if not question or name in self.answered:
             return Markdown("")

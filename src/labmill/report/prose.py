@@ -1,6 +1,8 @@
 """Plain sentences about a study: facts of its files, not findings."""
 
-from labmill.report.claims.words import listed, quoted
+from labmill.evaluation.all_pairs import TUKEY
+from labmill.evaluation.statistics import LEAST_SEEDS, SIGN_FLIP, Verdict
+from labmill.report.claims.words import listed, quoted, spelled
 from labmill.report.contents.recipes import differing, recipes
 from labmill.report.results import Results
 from labmill.report.text import Markdown, escape
@@ -103,8 +105,9 @@ def limits(results: Results) -> list[str]:
     said = []
     seeds = {v: len(results.values(v, "test_accuracy")) for v in results.variants}
     single = [results.label(v) for v, n in seeds.items() if n <= 1]
-    fewest = min((n for n in seeds.values() if n > 1), default=0)
-    if not fewest:
+    two = [results.label(v) for v, n in seeds.items() if 1 < n < LEAST_SEEDS]
+    fewest = min((n for n in seeds.values() if n >= LEAST_SEEDS), default=0)
+    if not fewest and not two:
         said.append(
             "Only one seed was run. Run once more, any accuracy here would come out "
             "somewhat differently, and nothing in these results says by how much: "
@@ -115,11 +118,17 @@ def limits(results: Results) -> list[str]:
             f"Only one seed was run of {listed(map(quoted, single))}: what they would "
             "reach if run once more is not known, so they cannot be ranked."
         )
-    if 1 < fewest < 5:
+    if two:
+        said.append(
+            f"Of {listed(map(quoted, two))} two seeds were finished; a verdict takes at "
+            f"least {spelled(LEAST_SEEDS)}."
+        )
+    if 0 < fewest < 5:
         said.append(
             f"{fewest} seeds per variant show large differences only; a difference that "
             "is not shown may still exist."
         )
+    said += assumptions(results)
     if results.scale != "full":
         said.append(
             f"The study ran at {results.scale} scale, smaller than declared; its numbers "
@@ -136,3 +145,21 @@ def limits(results: Results) -> list[str]:
             "it; operations and parameters hold everywhere."
         )
     return said
+
+
+def assumptions(results: Results) -> list[str]:
+    """What the tests over seeds take for granted."""
+    made = [
+        c for c in results.statements if c["verdict"] not in (None, Verdict.TOO_FEW)
+    ]
+    if not any("seeds" in claim["test"] for claim in made):
+        return []
+    tukey = any(TUKEY in claim["test"] for claim in made)
+    alike = f", and {TUKEY} that all variants scatter alike" if tukey else ""
+    flips = any(f"; {SIGN_FLIP}" in claim["statement"] for claim in made)
+    alone = f" The {SIGN_FLIP} beside them takes the symmetry alone." if flips else ""
+    return [
+        "The tests over seeds take it that differences scatter roughly symmetrically "
+        f"(normally) from seed to seed{alike}. So few seeds cannot show whether that is "
+        f"so.{alone}"
+    ]

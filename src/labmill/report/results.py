@@ -14,7 +14,7 @@ from labmill.errors import LabmillError, suggest
 from labmill.evaluation.statistics import Mean, mean_over_seeds
 from labmill.report.pool import Pool
 from labmill.report.read import UNUSABLE, Place, as_declared
-from labmill.report.text import title
+from labmill.report.text import format_for, percent, title
 from labmill.runtime import read_json
 
 
@@ -267,7 +267,8 @@ class Results:
     def mean(self, variant: str, column: str, stage: str = "dense") -> Mean | None:
         """Mean and interval of a figure over a variant's seeds, or None."""
         values = self.values(variant, column, stage)
-        return mean_over_seeds(values) if values else None
+        share = format_for(column) is percent
+        return mean_over_seeds(values, share=share) if values else None
 
     def result(self, variant: str, column: str, where: str) -> float:
         """A figure by name, for the author's own words; `where`: for the message."""

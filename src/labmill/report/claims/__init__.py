@@ -1,7 +1,7 @@
 """Every sentence of the report that holds a number or a comparison, as data.
 
-A claim: `id, section, kind, about, statement, inputs: [{file, field}], test, family, n,
-estimate, interval, p, p_adjusted, verdict`. It is a pure function of the files in
+A claim: `id, section, kind, about, contrast, statement, inputs: [{file, field}], test,
+family, n, estimate, interval, p, p_adjusted, verdict`. It is a pure function of the files in
 `inputs`; fractions are 0..1 and differences are first minus second, as the statement
 names them. `kind` is a `template.Kind`, `about` the question, loop, search or variant
 that is answered. `p_adjusted` is corrected over `family`; `verdict` is null for claims

@@ -111,12 +111,20 @@ def question_claims(
 def level_names(
     evidence: Evidence, levels: Mapping[str, Sequence[str]], level: str
 ) -> tuple[str, str]:
-    """A level and the first; one that is a single variant with that variant's name."""
+    """A level and the first, as names in a sentence.
+
+    One that is a single variant is named by that variant: what holds for it need not
+    hold for others that could stand under the level's name.
+    """
     names = []
     for one in (level, next(iter(levels))):
-        (name, *more) = dict.fromkeys(evidence.label(v) for v in levels[one])
-        alone = not more and name.casefold() != words.named(one).casefold()
-        names.append(words.named(one) + (f" ({name})" if alone else ""))
+        name, *more = dict.fromkeys(evidence.label(v) for v in levels[one])
+        level_name = words.named(one)
+        if more:
+            name = level_name
+        elif words.escape(one).casefold() not in name.casefold():
+            name = f"{level_name} ({name})"
+        names.append(name)
     return names[0], names[1]
 
 

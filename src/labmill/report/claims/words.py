@@ -51,6 +51,11 @@ def escape(text: object) -> str:
     return SPECIAL.sub(r"\\\1", BLANK.sub(" ", str(text)).strip())
 
 
+def unescaped(text: str) -> str:
+    """Markdown of `escape` as the text it shows."""
+    return re.sub(r"\\([^\w\s])", r"\1", text)
+
+
 def named(name: object) -> str:
     """A name that the user chose, in a sentence of Markdown."""
     return quoted(escape(name))

@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from labmill.report.claims.words import listed, quoted
+from labmill.evaluation.statistics import Verdict
+from labmill.report.claims.words import listed, number_of, quoted
 from labmill.report.results import Results
 from labmill.report.tables import Table
 from labmill.report.text import (
@@ -111,14 +112,14 @@ def evidence(results: Results) -> Table | None:
         [
             claim["statement_number"],
             re.split(r" over | \(", claim["test"])[0],
-            f"{claim['n']} {counted(claim['test'])}",
+            number_of(claim["n"], counted(claim["test"])),
             estimate(claim),
             probability(claim["p"]),
             probability(claim["p_adjusted"]),
             claim["verdict"],
         ]
         for claim in results.numbered
-        if claim["test"]
+        if claim["test"] and claim["verdict"] != Verdict.TOO_FEW
     ]
     if not rows:
         return None
@@ -129,18 +130,21 @@ def evidence(results: Results) -> Table | None:
             "n",
             "Estimate and 95 % interval",
             "p",
-            "p (Holm)",
+            "p corrected",
             "Verdict",
         ],
         rows,
-        "The tests behind the claims.",
+        "The tests behind the claims. The intervals of Tukey's test are corrected over all "
+        "pairs of variants, as its p is. All others hold for one comparison alone, and only "
+        "their p is corrected (Holm), so that an interval may lie beside 0 and no "
+        "difference be shown.",
         "llrrrrl",
     )
 
 
 def counted(test: str) -> str:
     """What the n of a test counts."""
-    return "images" if "images" in test else "seeds"
+    return "image" if "images" in test else "seed"
 
 
 def probability(p: float | None) -> str:

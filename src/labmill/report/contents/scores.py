@@ -58,8 +58,7 @@ def with_interval(mean: Mean | None) -> tuple[str, str]:
         return "–", "–"
     if mean.low is None or mean.high is None:
         return percent(mean.estimate), "–"
-    low, high = max(0.0, mean.low), min(1.0, mean.high)
-    return percent(mean.estimate), f"{100 * low:.1f} to {100 * high:.1f}"
+    return percent(mean.estimate), f"{100 * mean.low:.1f} to {100 * mean.high:.1f}"
 
 
 def filled(results: Results, column: str) -> bool:

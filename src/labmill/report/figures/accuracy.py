@@ -22,7 +22,7 @@ def draw(results: Results) -> Figure | None:
         color = style.color(list(results.variants).index(variant))
         if mean.low is not None:
             axes.plot(
-                [100 * max(0, mean.low), 100 * min(1, mean.high)],
+                [100 * mean.low, 100 * mean.high],
                 [row, row],
                 color=color,
                 lw=2.2,

@@ -48,7 +48,7 @@ def lines(results: Results, sweep: Sweep) -> Figure | None:
         axes.plot(x, [100 * mean.estimate for _, mean in points], lw=1.4, **look)
         for place, (_, mean) in zip(x, points, strict=True):
             if mean.low is not None and mean.high is not None:
-                ends = [100 * max(0, mean.low), 100 * min(1, mean.high)]
+                ends = [100 * mean.low, 100 * mean.high]
                 axes.plot([place, place], ends, lw=1.1, color=style.color(i))
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(FixedLocator(counts))

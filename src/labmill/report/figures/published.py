@@ -30,7 +30,7 @@ def draw(results: Results) -> Figure | None:
         ours = 100 * mean.estimate
         axes.plot([100 * published, ours], [y, y], lw=0.8, color=style.MUTED)
         if mean.low is not None:
-            ends = [100 * max(0, mean.low), 100 * min(1, mean.high)]
+            ends = [100 * mean.low, 100 * mean.high]
             axes.plot(ends, [y, y], lw=2.4, color=style.color(0))
         axes.plot(ours, y, "o", ms=6, color=style.color(0))
         axes.plot(
