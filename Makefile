@@ -24,17 +24,19 @@ quickstart: $(READY)  ## Run the main job on built-in real images: results/quick
 	$(SNAKEMAKE) results/quickstart/report.html
 	@echo "Read results/quickstart/report.html or results/quickstart/report.pdf"
 
-# Where a run failed for good, the report is made of the others and says which and why.
+# Where jobs failed for good (exit status 3, not any other end), the report is made of the
+# others and says which and why.
 study: $(READY) guard-NAME  ## NAME=<study> [SCALE=full|laptop|smoke]: build one study
-	$(SNAKEMAKE) results/$(PLACE)/report.html || { \
-	  test ! -e results/$(PLACE)/split.npz || \
-	  $(SNAKEMAKE) results/$(PLACE)/report.html --config partial=true; exit 1; }
+	@$(SNAKEMAKE) results/$(PLACE)/report.html; status=$$?; \
+	if [ $$status = 3 ] && [ -e results/$(PLACE)/split.npz ]; then \
+	  $(SNAKEMAKE) results/$(PLACE)/report.html --config partial=true; \
+	fi; exit $$status
 
 doctor: $(READY)  ## Look at the SLURM cluster and write profiles/slurm/site.yaml
 	$(BIN)/python -m labmill.cluster.doctor profiles/slurm/site.yaml
 
-plan: $(READY) guard-NAME  ## NAME=<study> [SCALE=…]: what would run, why, and its price
-	$(BIN)/python -m labmill.cluster.price $(PLACE)
+plan: $(READY) guard-NAME  ## NAME=<study> [SCALE=…] [PROFILE=…]: what would run, why, its price
+	$(BIN)/python -m labmill.cluster.price $(PLACE) --profile $(PROFILE)
 
 verify: $(READY) guard-NAME  ## NAME=<study> [SCALE=…]: recompute the scores, compare the report
 	$(BIN)/python -m labmill.report.verify results/$(PLACE)

@@ -6,11 +6,12 @@ import pytest
 import yaml
 
 from labmill import closing, workflow
+from labmill.cluster.needs import needs
 from labmill.cluster.script import batch_lines
 from labmill.errors import LabmillError
 from labmill.plan import Plan
 from labmill.runtime import slurm
-from mill import ROOT, TINY
+from mill import TINY
 
 
 def planned(folder: Path, changes: dict | None = None, **told: object) -> Plan:
@@ -72,22 +73,15 @@ def test_every_job_behind_the_numbers_reruns_the_summary(tmp_path: Path):
     assert closing.consumed(planned(tmp_path, {"title": "Other"})) == before
 
 
-def test_batch_lines_say_what_profile_and_site_ask_for():
-    profile = ROOT / "profiles/slurm"
-    settings = yaml.safe_load((profile / "config.yaml").read_text())["set-resources"]
+def test_batch_lines_say_what_rule_and_site_ask_for():
     site = {"partition": "gpu", "gpu_type": "v100", "modules": ["cuda"]}
-    lines = batch_lines({"site": site}, profile).splitlines()
+    lines = batch_lines({"site": site | {"max_minutes": 90}}).splitlines()
     assert lines[:2] == ["#SBATCH --partition=gpu", "#SBATCH --gres=gpu:v100:1"]
-    assert f"#SBATCH --cpus-per-task={settings['train']['cpus_per_task']}" in lines
-    assert "#SBATCH --mem=16000M" in lines
+    assert f"#SBATCH --cpus-per-task={needs()['train']['cpus_per_task']}" in lines
+    assert "#SBATCH --mem=16000M" in lines and "#SBATCH --time=90" in lines
     assert "#SBATCH --output=logs/slurm/rule_train/%j.log" in lines
     assert lines[-1] == "module load cuda"
-    assert "attempt" not in "".join(lines)
-
-
-def test_a_cluster_without_a_profile_says_what_it_is_asked_for(tmp_path: Path):
-    lines = batch_lines({"site": {"gpus": "none"}}, tmp_path)
-    assert lines.splitlines() == ["#SBATCH --ntasks=1", "#SBATCH --cpus-per-task=1"]
+    assert "--gres" not in batch_lines({"site": {"gpus": "none"}})
 
 
 def test_a_job_knows_what_slurm_gave_it():

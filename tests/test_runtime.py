@@ -12,6 +12,7 @@ from PIL import Image
 
 from labmill.data.arrays import append
 from labmill.errors import LabmillError
+from labmill.head import JOBS_FAILED
 from labmill.lock import heal_stale_lock
 from labmill.runtime import HEAD, atomic_write, logged
 from mill import Mill
@@ -32,8 +33,9 @@ def test_a_full_disk_is_named_and_leaves_no_half_file(
     writers: dict[Callable[[], object], set[str]] = {
         whole: {"fsync", "open"},
         lambda: append(tmp_path / "file", "text"): {"open", "write"},
-        lambda: heal_stale_lock(tmp_path): {"open", "write"},
+        heal_stale_lock: {"open", "write"},
     }
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, call, refuse)
     for write, calls in writers.items():
         if call in calls:
@@ -74,7 +76,7 @@ def test_a_mistake_in_a_job_is_printed_once(mill: Mill):
     data = {"dataset": "image_folder", "arguments": {"path": "pictures"}}
     mill.write({"title": "x", "data": data, "variants": {"a": {}}}, "broken")
     done = mill.run("results/broken/split.npz")
-    assert done.returncode == 1
+    assert done.returncode == JOBS_FAILED
     message = "right/1.png: cannot be read as an image: it is neither PNG nor JPEG"
     assert done.stdout.count(message) == 1, done.stdout
     data["arguments"]["path"] = "photos"

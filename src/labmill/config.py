@@ -26,6 +26,8 @@ class Config(Section):
     budget: Annotated[float, Field(ge=0)] | None = None
     pack: Count | None = None
     partial: Switch = False
+    # Told by a head to the packs that are a part of it.
+    packed: Switch = False
     site: Any = None
 
 

@@ -12,22 +12,19 @@ from typing import Any
 
 from snakemake.exceptions import IncompleteCheckpointException
 
-from labmill import index, overview
-from labmill.cluster import failure, leftovers, pack, price
+from labmill import head, index, overview
+from labmill.cluster import failure, site
 from labmill.cluster.script import batch_lines
 from labmill.config import read_config
 from labmill.errors import LabmillError, suggest
-from labmill.explain import explanation
 from labmill.index import Recorded
 from labmill.job import Job
 from labmill.loading import SCALES
-from labmill.lock import heal_stale_lock
 from labmill.plan import Plan
 from labmill.runtime import read_json
 from labmill.study import Author
 
 ROOT = Path(__file__).parents[2]
-DRY_RUN = {"-n", "--dry-run", "--dryrun"}
 OVERVIEW = "results/index.html"
 PLACE = re.compile(r"^results/((?:(?:smoke|laptop)/)?[a-z][a-z0-9_]*)/")
 RUN = re.compile(
@@ -49,25 +46,20 @@ def start(workflow: Any, config: dict[str, Any]) -> list[str]:
     checked = read_config(config)
     config["partial"] = checked.partial
     prefix = "" if checked.scale == "full" else f"{checked.scale}/"
+    if workflow.is_main_process:
+        site.find(workflow, config)
     tell(config)
     places = [f"{prefix}{name}" for name in checked.studies or ()]
     asked = asked_for(sys.argv[1:])
     if not asked and OVERVIEW not in sys.argv:
         asked = places
-    for place in asked:
-        plan(place).download_job()
+    plans = {place: plan(place) for place in asked}
+    for made in plans.values():
+        made.download_job()
     for target in sys.argv[1:]:
         check_target(target)
-    if workflow.is_main_process and DRY_RUN & set(sys.argv):
-        for place in asked:
-            print(explanation(plan(place)), file=sys.stderr)
-    elif workflow.is_main_process:
-        head = heal_stale_lock(Path.cwd())
-        if head and "site" in config:
-            leftovers.wait(Path.cwd())
-        price.check_budget(map(plan, asked), checked.budget)
-        if head and not checked.partial:
-            pack.run(map(plan, asked), config)
+    if workflow.is_main_process:
+        head.extend(workflow, config, plans)
     return places
 
 
@@ -127,7 +119,7 @@ def tell(config: dict[str, Any]) -> None:
         if isinstance(value, dict | list | bool):
             raise LabmillError(f"config.yaml: author.{key}: found {value!r}; text")
     known = {key: str(value) for key, value in author.items() if value is not None}
-    TOLD.update(author=known, slurm=batch_lines(config, ROOT / "profiles/slurm"))
+    TOLD.update(author=known, slurm=batch_lines(config))
 
 
 PLANS: dict[str, Plan] = {}

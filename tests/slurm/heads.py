@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -99,10 +100,10 @@ class Head:
             self.kill()
             raise AssertionError(f"still running: {self.output}") from None
 
-    def kill(self) -> None:
-        """SIGKILL the head alone."""
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """End the head alone by a signal."""
         assert self.process is not None
-        self.process.kill()
+        self.process.send_signal(number)
         self.process.wait()
 
     @property

@@ -1,6 +1,5 @@
 """A cluster that keeps accounts: preflight, a whole study, two users, packing."""
 
-import json
 import os
 import re
 import shlex
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from cluster import out, wait
-from heads import GROUP, Head, environment, gated, same_results, two_users
+from heads import GROUP, SITE, Head, environment, gated, same_results, two_users
 
 ACCOUNTING = True
 EPOCHS = 5
@@ -177,19 +176,37 @@ def test_the_head_may_be_a_small_job_itself(cluster, local, tmp_path):
 
 
 def test_small_runs_share_a_job(cluster, local, tmp_path):
-    """Six runs, packed by three, are two entries in the queue and six results."""
+    """Six runs, packed by three, lose their head and then one pack.
+
+    The next head waits for both packs and packs again what the lost one left.
+    """
     study = STUDY | {"variants": {}}
     for n in range(6):
         study["variants"][f"v{n}"] = {"training": {"epochs": n + 2}}
-    head = Head(tmp_path / "packed", study, "--config", "pack=3")
-    targets = [t for t in head.targets(*study["variants"]) if "model" in t]
-    assert head.start(*targets).wait(600) == 0, head.output
+    head = Head(
+        tmp_path / "packed",
+        study,
+        *("--config", "pack=3"),
+        site=SITE | {"local": ["download", "split"]},
+        root=gated(tmp_path),
+    )
+    names, targets = tuple(study["variants"]), head.targets(*study["variants"])
+    head.hold(*names)
+    head.start(*targets)
+    wait(lambda: all(map(head.trained, names)) or head.ended, 900)
+    head.kill()
+    head.start(*targets)
+    wait(lambda: "waiting for jobs of an earlier" in head.output or head.ended, 300)
+    (lost, *_), (_, *_) = cluster.queue(head.directory)
+    subprocess.run(["scancel", str(lost)], check=True)
+    for name in names:
+        head.release(name)
+    assert head.wait(900) == 0, head.output
     comments = [comment for *_, comment in cluster.queue(head.directory)]
-    assert comments == ["labmill pack"] * 2
-    assert {state for state, *_ in sacct(head.directory)} == {"COMPLETED"}
-    for n in range(6):
-        description = json.loads(head.file(f"v{n}", "model.json").read_text())
-        assert description["training"]["epochs"] == n + 2
-        assert "completed" in head.training(f"v{n}")
-    packed = head.file(f"v{EPOCHS - 2}", "model.safetensors").read_bytes()
-    assert packed == local.file("vit", "model.safetensors").read_bytes()
+    assert comments == ["pack_wildcards_s"] * 3
+    states = sorted(state.split()[0] for state, *_ in sacct(head.directory))
+    assert states == ["CANCELLED", "COMPLETED", "COMPLETED"]
+    for n, name in enumerate(names):
+        assert [epoch for epoch, _ in head.trained(name)] == [*range(1, n + 3)]
+        assert "completed" in head.training(name)
+    assert same_results(head, local, f"v{EPOCHS - 2}", "vit")

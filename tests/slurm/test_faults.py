@@ -6,6 +6,7 @@ pass: runs wait at a gate (gate.py) until the harm is done.
 """
 
 import json
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from typing import Any
 import pytest
 from cluster import GPUS, Cluster, out
 from heads import Head, gated, same_results
+
+from labmill.head import JOBS_FAILED
 
 EPOCHS = 20
 STUDY = {
@@ -138,12 +141,12 @@ class Story:
         self.restarted = before, self.in_state("RUNNING")
 
     def drain(self) -> None:
-        """A head is killed while the node drains: its job ends, and its GPU stays free."""
+        """A head's session is closed while the node drains: its job ends, and its GPU stays free."""
         node = out("sinfo", "-h", "-o", "%n").split()[0]
         update = ["scontrol", "update", f"nodename={node}"]
         subprocess.run([*update, "state=drain", "reason=test"], check=True)
         before, number = self.in_state("RUNNING"), self.job(self.lone, "lone")
-        self.lone.kill()
+        self.lone.kill(signal.SIGHUP)
         self.lone.start(*self.lone.targets("lone"))
         self.until(lambda: "waiting for jobs of an earlier" in self.lone.output)
         self.lone.release("lone")
@@ -254,7 +257,7 @@ def test_a_requeued_job_goes_on(story):
     assert once_and_the_same(story, story.main, "requeued")
 
 
-def test_a_killed_head_finds_its_jobs_and_submits_none_twice(story):
+def test_a_head_whose_session_closed_finds_its_jobs_and_submits_none_twice(story):
     assert story.lone_status == 0, story.lone.output
     assert "waiting for jobs of an earlier head" in story.lone.output
     assert story.ends(story.lone, "lone") == ["COMPLETED"]
@@ -276,7 +279,7 @@ def test_jobs_survive_a_restart_of_the_controller(story):
 
 
 def test_a_run_that_fails_for_good_does_not_stop_the_others(story):
-    assert story.main_status == 1, story.main.output
+    assert story.main_status == JOBS_FAILED, story.main.output
     assert "COMPLETED" not in story.ends(story.main, "hopeless")
     assert len(story.ends(story.main, "hopeless")) == 3
     assert not story.main.file("hopeless", "model.safetensors").exists()

@@ -1,5 +1,6 @@
 """What needs no cluster: the profile, the site file, prices, and words for failures."""
 
+import json
 import os
 import re
 import shutil
@@ -12,9 +13,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labmill.cluster import doctor, failure, pack, price
-from labmill.cluster.site import Site, options
+from labmill.cluster import facts, failure, pack, price
+from labmill.cluster.needs import needs, on_gpu
+from labmill.cluster.site import SAVE, Site
 from labmill.errors import LabmillError
+from labmill.plan import Plan
 from mill import ROOT, TINY
 
 PROFILE = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
@@ -31,9 +34,10 @@ def workdir(tmp_path, monkeypatch):
 def without_slurm(directory: Path) -> dict[str, str]:
     """An environment that finds a shell, `which`, and nothing of SLURM."""
     tools = directory / "bin"
-    tools.mkdir()
-    for name in ("sh", "bash", "env", "which"):
-        (tools / name).symlink_to(shutil.which(name))
+    if not tools.exists():
+        tools.mkdir()
+        for name in ("sh", "bash", "env", "which"):
+            (tools / name).symlink_to(shutil.which(name))
     return os.environ | {"PATH": f"{Path(sys.executable).parent}:{tools}"}
 
 
@@ -50,7 +54,7 @@ def snakemake(directory: Path, *arguments: str) -> subprocess.CompletedProcess[s
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
+        timeout=400,
     )
 
 
@@ -111,15 +115,43 @@ def test_jobs_without_a_gpu_go_elsewhere_and_sbatch_gets_the_same_words():
     site = Site("gpu", "cpu", account="lab", qos="day", constraint="a100", gpus="gpus")
     assert site.resources(gpu=False)["slurm_partition"] == "cpu"
     assert "constraint" not in site.resources(gpu=False)
-    assert options(site) == [
+    assert site.options("train")[:5] == [
         *("--partition=gpu", "--account=lab", "--qos=day", "--constraint=a100"),
         "--gpus=1",
     ]
 
 
-def test_modules_that_are_not_loaded_are_named():
-    site = Site(modules=("cuda/12.1", "python", "gcc"))
-    assert site.missing_modules("cuda/12.1:python/3.11") == ["gcc"]
+@pytest.mark.parametrize(
+    ("wanted", "missing"),
+    [
+        ("cuda/12.1", False),
+        ("python", False),
+        ("compiler/gcc", False),
+        ("compiler/gcc/12", False),
+        ("gcc", True),
+        ("compiler", True),
+        ("cuda/12.2", True),
+    ],
+)
+def test_modules_that_are_not_loaded_are_named(wanted, missing):
+    site = Site(modules=(wanted,))
+    loaded = "cuda/12.1:python/3.11:compiler/gcc/12"
+    if missing:
+        with pytest.raises(LabmillError, match=f"not loaded: {wanted}. Run: module"):
+            site.check_modules(loaded)
+    else:
+        site.check_modules(loaded)
+
+
+@pytest.mark.parametrize("rule", sorted(needs()))
+@given(attempt=st.integers(1, 6), minutes=st.integers(1, 900))
+def test_every_attempt_gets_more_up_to_the_site_s_limit(rule, attempt, minutes):
+    site = Site(max_minutes=minutes, max_mem_mb=20000)
+    now, more = site.amounts(rule, attempt), site.amounts(rule, attempt + 1)
+    assert now["runtime"] == min(attempt * needs()[rule]["runtime"], minutes)
+    assert more["runtime"] == minutes or more["runtime"] > now["runtime"]
+    assert more["mem_mb"] == 20000 or more["mem_mb"] > now["mem_mb"]
+    assert f"--time={site.amounts(rule)['runtime']}" in site.options(rule)
 
 
 def test_the_plugin_s_faults_are_kept_away_from():
@@ -130,23 +162,21 @@ def test_the_plugin_s_faults_are_kept_away_from():
     assert PROFILE["slurm-status-command"] == "squeue"
     # Below a third of SLURM's MinJobAge of 300 s, else the plugin takes sacct.
     assert PROFILE["slurm-init-seconds-before-status-checks"] <= 100
-    for name in ("train", "pretrain", "prune"):
-        assert PROFILE["set-resources"][name]["slurm_extra"].startswith(
-            "--signal=TERM@"
-        )
+    assert SAVE.startswith("--signal=TERM@")
 
 
-def test_every_rule_grows_by_attempt_and_gpu_hours_count_those_with_a_gpu():
+def test_what_each_rule_needs_stands_in_the_rules_alone():
     rules = "".join(p.read_text() for p in (ROOT / "workflow/rules").glob("*.smk"))
-    blocks = re.split(r"^(?:rule|checkpoint) (\w+):", rules, flags=re.M)[1:]
-    bodies = dict(zip(blocks[::2], blocks[1::2], strict=True))
-    asked = PROFILE["set-resources"]
-    assert set(asked) == {*bodies, "pretrain"}
-    for name, amounts in asked.items():
-        assert amounts["mem_mb"].endswith("* attempt"), name
-        assert amounts["runtime"].endswith("* attempt"), name
-    with_gpu = {name for name, body in bodies.items() if "gpu=1" in body}
-    assert set(price.ON_GPU) == with_gpu | {"pretrain"}
+    names = re.findall(r"^(?:rule|checkpoint) (\w+):", rules, flags=re.M)
+    assert set(needs()) == {*names, "pretrain"} and "set-resources" not in PROFILE
+    for name, amounts in needs().items():
+        assert amounts["mem_mb"] >= 1000 and amounts["runtime"] >= 10, name
+    assert {name for name in needs() if on_gpu(name)} >= {
+        "train",
+        "pretrain",
+        "measure",
+    }
+    assert not on_gpu("report")
 
 
 def test_doctor_without_slurm_says_so_in_one_sentence(tmp_path):
@@ -163,7 +193,7 @@ def test_doctor_without_slurm_says_so_in_one_sentence(tmp_path):
 
 def test_partitions_are_read_as_sinfo_prints_them():
     text = "a*|up|1-02:00:00|16000+|8+|gpu:v100:2(S:0),gpu:a100:4\nb|down|1:00|1|1|(null)\nc|up|infinite|500|64|(null)"
-    a, c = doctor.partitions(text)
+    a, c = facts.partitions(text)
     assert (a.name, a.default, a.minutes, a.mem_mb, a.cpus) == (
         "a",
         True,
@@ -172,7 +202,36 @@ def test_partitions_are_read_as_sinfo_prints_them():
         8,
     )
     assert a.gpus == {"v100": 2, "a100": 4} and c.gpus == {}
-    assert c.minutes == float("inf") and doctor.minutes("30:00") == 30
+    assert c.minutes == float("inf") and facts.minutes("30:00") == 30
+
+
+@pytest.mark.parametrize(
+    ("gres", "gpus"),
+    [
+        ("gpu:nvidia_a100-sxm4-80gb:4", {"nvidia_a100-sxm4-80gb": 4}),
+        ("gpu:tesla_v100-sxm2-32gb:4(S:0-1)", {"tesla_v100-sxm2-32gb": 4}),
+        ("gpu:rtx-3090:8", {"rtx-3090": 8}),
+        ("gpu:a100_1g.5gb:7", {"a100_1g.5gb": 7}),
+        ("gpu:2080ti:4", {"2080ti": 4}),
+        ("gpu:1g.10gb:7", {"1g.10gb": 7}),
+        ("gpu:4", {"": 4}),
+        ("gpu:4(S:0,1),shard:8", {"": 4}),
+        ("gpu:a100:2(S:0,1),gpu:h100:4,tmpdir:9", {"a100": 2, "h100": 4}),
+        ("craynetwork:4", {}),
+        ("(null)", {}),
+    ],
+)
+def test_every_name_of_a_gpu_is_read(gres, gpus):
+    (partition,) = facts.partitions(f"p|up|1:00|500|8|{gres}")
+    assert partition.gpus == gpus
+
+
+def test_a_partition_is_as_large_as_its_nodes_with_gpus():
+    text = (
+        "p|up|1:00|900000|96|(null)\np|up|1:00|64000|8|gpu:4\np|up|1:00|1000|4|(null)"
+    )
+    (partition,) = facts.partitions(text)
+    assert (partition.mem_mb, partition.cpus) == (64000, 8)
 
 
 RECORD = {
@@ -208,25 +267,53 @@ def test_a_run_that_slurm_ended_is_told_in_slurm_s_words(workdir):
     assert told.endswith("11.log")
 
 
-def test_a_price_rests_on_earlier_runs_of_the_same_model(workdir):
-    from labmill.plan import Plan
+def earlier(place: str, device: str = "cpu", took: float = 14.0) -> None:
+    """A finished run of 4 s and 4000 operations whose job took so many seconds."""
+    made = {
+        "name": "vit",
+        "training": {"device": device, "resumed_at": []},
+        "provenance": {"kind": "train"},
+    }
+    folder = f"results/{place}/x/seed0/dense"
+    write(f"{folder}/model.json", json.dumps(made))
+    write(f"{folder}/history.csv", "epoch,seconds,operations\n1,2.0,9\n2,4.0,4000\n")
+    write(f"benchmarks/train/{place}.x.seed0.tsv", f"s\th:m:s\n{took}\t0\n")
 
+
+def test_a_price_rests_on_earlier_runs_of_the_same_model_and_device(workdir):
     plan = Plan("studies/tiny.yaml")
-    first = [c for c in price.prices(plan) if c.kind == "train"]
+    before = price.prices(plan, "cpu")
+    first = [c for c in before if c.kind == "train"]
     assert len(first) == 4 and {c.basis for c in first} == {"FLOPs at an assumed rate"}
-    folder = "results/other/x/seed0/dense"
-    write(f"{folder}/model.json", '{"name": "vit"}')
-    write(f"{folder}/history.csv", "epoch,seconds,operations\n1,2.0,1000\n2,4.0,4000\n")
-    assert price.Experience().rate("vit") == (1000, "earlier runs of vit")
-    bases = {c.basis for c in price.prices(plan) if c.kind == "train"}
+    earlier("smoke/other", took=90)
+    assert price.prices(plan, "cpu") == before
+    earlier("other")
+    assert price.Experience("cuda").rates == {}
+    known = price.Experience("cpu")
+    assert known.rate("vit") == (1000, "earlier runs of vit") and known.start() == 10
+    bases = {c.basis for c in price.prices(plan, "cpu") if c.kind == "train"}
     assert bases == {"earlier runs of vit", "FLOPs at the rate of other models' runs"}
 
 
-def test_a_study_above_the_budget_does_not_start(workdir):
-    done = snakemake(workdir, "results/tiny/report.html", "--config", "budget=0.0001")
-    assert done.returncode != 0
-    assert "GPU-hours, above the budget of 0.0001" in done.stdout
-    assert not (workdir / "results").exists()
+def test_a_price_counts_the_images_of_the_dataset(workdir):
+    plan = Plan("studies/tiny.yaml")
+    assert price.images(plan) == 200
+    study = TINY | {"data": {"dataset": "digits"}}
+    Path("studies/whole.yaml").write_text(yaml.safe_dump(study))
+    assert price.images(Plan("studies/whole.yaml")) == 1797
+
+
+@pytest.mark.parametrize("budget", [0.0001, 1000])
+def test_a_study_above_the_budget_does_not_start_and_a_dry_run_says_so(workdir, budget):
+    target = ("results/tiny/report.html", "--config", f"budget={budget}")
+    told = snakemake(workdir, *target, "-n").stdout
+    assert "job-hours" in told
+    assert ("Would not start: tiny: about" in told) == (budget < 1)
+    if budget < 1:
+        done = snakemake(workdir, *target)
+        assert done.returncode != 0
+        assert "GPU-hours, above the budget of 0.0001" in done.stdout
+        assert not (workdir / "results").exists()
 
 
 @given(st.integers(1, 200), st.integers(1, 50))

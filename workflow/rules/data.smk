@@ -18,7 +18,7 @@ rule download:
         "benchmarks/download/{dataset}.tsv"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=4000,
         runtime=60,
     params:
         job=download_job,

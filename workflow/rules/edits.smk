@@ -26,7 +26,8 @@ rule propose:
     threads: all_cores
     resources:
         gpu=1,
-        mem_mb=8000,
+        cpus_per_task=4,
+        mem_mb=16000,
         runtime=60,
     params:
         job=propose_job,
@@ -47,7 +48,7 @@ rule confirm:
         "benchmarks/confirm/{study}.{variant}.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=2000,
         runtime=10,
     params:
         job=confirm_job,

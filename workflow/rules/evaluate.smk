@@ -25,7 +25,7 @@ rule evaluate:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=4000,
+        mem_mb=8000,
         runtime=30,
     params:
         job=evaluate_job,

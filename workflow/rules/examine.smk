@@ -23,7 +23,7 @@ rule examine:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=4000,
+        mem_mb=8000,
         runtime=30,
     params:
         job=examine_job,

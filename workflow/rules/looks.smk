@@ -24,7 +24,7 @@ rule represent:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=4000,
+        mem_mb=8000,
         runtime=30,
     params:
         job=represent_job,
@@ -49,7 +49,7 @@ rule influence:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=4000,
+        mem_mb=8000,
         runtime=60,
     params:
         job=influence_job,
@@ -74,8 +74,8 @@ rule formulate:
     threads: all_cores
     resources:
         gpu=1,
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=8000,
+        runtime=30,
     params:
         job=formulate_job,
     script:

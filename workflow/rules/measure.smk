@@ -22,7 +22,8 @@ rule measure:
     threads: all_cores
     resources:
         gpu=1,
-        mem_mb=4000,
+        cpus_per_task=4,
+        mem_mb=16000,
         runtime=30,
     params:
         job=measure_job,

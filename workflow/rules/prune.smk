@@ -31,7 +31,8 @@ checkpoint prune:
     threads: train_threads
     resources:
         gpu=1,
-        mem_mb=4000,
+        cpus_per_task=4,
+        mem_mb=16000,
         runtime=120,
     params:
         job=prune_job,
@@ -61,7 +62,8 @@ rule control:
     threads: train_threads
     resources:
         gpu=1,
-        mem_mb=4000,
+        cpus_per_task=4,
+        mem_mb=16000,
         runtime=240,
     params:
         job=control_job,

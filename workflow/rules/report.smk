@@ -27,7 +27,7 @@ rule summarize:
         "benchmarks/summarize/{study}.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=4000,
         runtime=20,
     params:
         job=summarize_job,
@@ -75,7 +75,7 @@ rule report:
         "benchmarks/report/{study}.tsv"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=4000,
         runtime=30,
     params:
         job=report_job,
@@ -95,8 +95,8 @@ rule mlflow:
         "benchmarks/mlflow/{study}.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=4000,
+        runtime=30,
     params:
         job=mlflow_job,
     script:
@@ -113,7 +113,7 @@ rule overview:
         "benchmarks/overview/overview.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=2000,
         runtime=10,
     params:
         job=overview_job,

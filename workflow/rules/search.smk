@@ -20,7 +20,7 @@ rule select:
         search=r"[a-z][a-z0-9_]*",
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=2000,
         runtime=10,
     params:
         job=select_job,

@@ -26,7 +26,8 @@ rule train:
     threads: train_threads
     resources:
         gpu=1,
-        mem_mb=4000,
+        cpus_per_task=4,
+        mem_mb=16000,
         runtime=240,
     params:
         job=train_job,

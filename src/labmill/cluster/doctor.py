@@ -1,105 +1,82 @@
 """make doctor: look at the cluster, write its site file, say what was a guess.
 
+What already stands in the file stays.
+
 python -m labmill.cluster.doctor SITE_FILE
 """
 
 import fcntl
-import getpass
 import json
+import math
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from labmill.cluster.site import Site, options
+from labmill.cluster import facts
+from labmill.cluster.facts import Partition, run
+from labmill.cluster.needs import needs, on_gpu
+from labmill.cluster.site import Site, read
+from labmill.errors import LabmillError
 from labmill.runtime import atomic_write
 
-# What the profile asks for at most in its first attempt.
-NEEDS = {"minutes": 240, "mem_mb": 16000, "cpus": 4}
-
-
-@dataclass
-class Partition:
-    """One partition: time limit in minutes, GPU type → number per node."""
-
-    name: str
-    default: bool
-    minutes: float
-    mem_mb: int
-    cpus: int
-    gpus: dict[str, int] = field(default_factory=dict)
+# Stand for all jobs with a GPU and without one: what they ask for is the most.
+GPU_RULE, CPU_RULE = "train", "download"
+# Of a job, as the profile's `retries` allow; each asks for more.
+ATTEMPTS = 4
 
 
 @dataclass
 class Diagnosis:
-    """What the site file will say, and why."""
+    """What the site file will say, and why.
 
-    site: dict[str, Any] = field(default_factory=dict)
+    Attributes:
+        given: what the file said before; it stays.
+    """
+
+    given: dict[str, Any] = field(default_factory=dict)
+    found: dict[str, Any] = field(default_factory=dict)
     why: dict[str, str] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
 
     def set(self, key: str, value: Any, why: str, *, found: bool = True) -> None:
         """One line of the site file."""
-        self.site[key] = value
+        self.found[key] = value
         self.why[key] = f"{'found' if found else 'guessed'}: {why}"
 
     def say(self, text: str, *, good: bool = True) -> None:
         """One line on the terminal."""
         self.lines.append(("  ok       " if good else "  warning  ") + text)
 
+    def values(self, **changed: Any) -> dict[str, Any]:
+        """The content of the site file, with some values tried."""
+        return self.found | changed | self.given
 
-def run(*command: str, timeout: float = 30) -> tuple[int, str]:
-    """Exit status and what was printed, on either stream."""
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=timeout, check=False
-        )
-    except FileNotFoundError:
-        return 127, f"{command[0]}: not installed"
-    except subprocess.TimeoutExpired:
-        return 124, f"{command[0]}: no answer in {timeout:.0f} s"
-    return done.returncode, (done.stdout + done.stderr).strip()
+    def site(self, **changed: Any) -> Site:
+        """The same as a site."""
+        return Site.of({"site": self.values(**changed)}) or Site()
 
-
-def minutes(text: str) -> float:
-    """SLURM's [days-]hours:minutes:seconds in minutes.
-
-    >>> minutes("1-02:00:00"), minutes("30:00"), minutes("infinite")
-    (1560.0, 30.0, inf)
-    """
-    if not text[:1].isdigit():
-        return float("inf")
-    days, _, clock = text.rpartition("-")
-    parts = [int(part) for part in clock.split(":")]
-    hours, mins, secs = [0, 0, 0, *parts][-3:]
-    return int(days or 0) * 1440 + hours * 60 + mins + secs / 60
+    def text(self) -> str:
+        """The site file."""
+        lines = [
+            "# Written by `make doctor`; keys: docs/slurm.md. A guess wants your eye. What",
+            "# you write stays; delete a line to have it found again.",
+            "site:",
+        ]
+        for key, value in self.values().items():
+            why = self.why.get(key, "")
+            if key in self.given and value != self.found.get(key, value):
+                why = f"stood here; {why} ({json.dumps(self.found[key])})"
+            lines.append(f"  {key}: {json.dumps(value)}  # {why or 'stood here'}")
+        return "\n".join(lines) + "\n"
 
 
-def partitions(text: str) -> list[Partition]:
-    """From `sinfo -h -o "%P|%a|%l|%m|%c|%G"`; partitions that are not up are left out."""
-    found: dict[str, Partition] = {}
-    for line in text.splitlines():
-        name, state, limit, memory, cpus, gres = line.split("|")
-        if state != "up":
-            continue
-        facts = (name.endswith("*"), minutes(limit), number(memory), number(cpus))
-        made = found.setdefault(name, Partition(name.rstrip("*"), *facts))
-        for kind, count in re.findall(r"gpu(?::([A-Za-z]\w*))?:(\d+)", gres):
-            made.gpus[kind] = max(made.gpus.get(kind, 0), int(count))
-    return list(found.values())
-
-
-def number(text: str) -> int:
-    """The digits at the beginning: SLURM writes 16000+ for "at least"."""
-    return int(re.match(r"\d*", text)[0] or 0)
-
-
-def choose(made: Diagnosis, found: list[Partition]) -> Partition:
-    """Partition and way to ask for a GPU."""
+def choose(made: Diagnosis, found: list[Partition]) -> None:
+    """Partitions, the way to ask for a GPU, and the limits of a job."""
     with_gpus = [p for p in found if p.gpus]
     ranked = sorted(with_gpus or found, key=lambda p: (not p.default, -p.minutes))
     best, others = ranked[0], [p.name for p in ranked[1:]]
@@ -107,27 +84,88 @@ def choose(made: Diagnosis, found: list[Partition]) -> Partition:
     if others:
         why = f"of {', '.join([best.name, *others])}"
     made.set("partition", best.name, why, found=not others)
-    without = [p for p in found if not p.gpus]
-    if with_gpus and without:
-        made.set("cpu_partition", without[0].name, "has no GPUs", found=False)
-    if not best.gpus:
+    used = {p.name: p for p in found}.get(made.values()["partition"], best)
+    if used.gpus:
+        made.set("gpus", "gres", f"sinfo: {used.gpus}")
+        ask_for_gpu(made, [kind for kind in used.gpus if kind])
+    else:
         made.set("gpus", "none", "sinfo lists no GPU")
-        return best
-    kinds = [kind for kind in best.gpus if kind]
-    made.set("gpus", "gres", f"sinfo: {best.gpus}")
-    if len(kinds) > 1:
-        made.set("gpu_type", None, f"any of {', '.join(kinds)} would do", found=False)
+        made.say(*try_submission(made.site(), GPU_RULE))
+    if with_gpus:
+        cpu_partition(made, found)
+    limits(made, used)
+    asked = needs()[GPU_RULE]
     for what, have, need in (
-        ("minutes", best.minutes, NEEDS["minutes"]),
-        ("mem_mb", best.mem_mb, NEEDS["mem_mb"]),
-        ("cpus", best.cpus, NEEDS["cpus"]),
+        ("minutes", used.minutes, asked["runtime"]),
+        ("mem_mb", used.mem_mb, asked["mem_mb"]),
+        ("cpus", used.cpus, asked["cpus_per_task"]),
     ):
-        made.say(
-            f"{best.name}: {what} {have:g}, the profile asks for {need}"
-            + ("" if have >= need else ": lower set-resources in config.yaml"),
-            good=have >= need,
-        )
-    return best
+        text = f"{used.name}: {what} {have:g}, rule {GPU_RULE} asks for {need} at first"
+        made.say(text, good=have >= need)
+
+
+def try_submission(site: Site, rule: str) -> tuple[str, bool]:
+    """`sbatch --test-only` with what a rule asks for: what it said, whether it took it."""
+    options = site.options(rule)
+    status, text = run("sbatch", "--test-only", *options, "--wrap=true")
+    return f"sbatch --test-only {' '.join(options)}: {text}", not status
+
+
+def ask_for_gpu(made: Diagnosis, kinds: list[str]) -> None:
+    """The first way to ask for a GPU that sbatch takes: of any type, else of one."""
+    first = None
+    for style in ("gres", "gpus"):
+        for kind in (None, *kinds):
+            site = made.site(gpus=style, gpu_type=kind)
+            text, good = try_submission(site, GPU_RULE)
+            first = first or text
+            if good:
+                if style != "gres":
+                    made.set("gpus", style, "sbatch refuses --gres")
+                if kind:
+                    made.set("gpu_type", kind, "sbatch wants a type", found=False)
+                elif len(kinds) > 1:
+                    why = f"any of {', '.join(kinds)} would do"
+                    made.set("gpu_type", None, why, found=False)
+                made.say(text)
+                return
+    made.say(first, good=False)
+
+
+def cpu_partition(made: Diagnosis, found: list[Partition]) -> None:
+    """One without GPUs that takes the longest jobs, where one takes all attempts."""
+    asked = [amounts for rule, amounts in needs().items() if not on_gpu(rule)]
+    time, memory = (
+        ATTEMPTS * max(amounts[key] for amounts in asked)
+        for key in ("runtime", "mem_mb")
+    )
+    fit = [p for p in found if not p.gpus and p.minutes >= time and p.mem_mb >= memory]
+    for partition in sorted(fit, key=lambda p: -p.minutes):
+        site = made.site(cpu_partition=partition.name)
+        text, good = try_submission(site, CPU_RULE)
+        made.say(text, good=good)
+        if good:
+            why = "takes the longest jobs of those without GPUs"
+            made.set("cpu_partition", partition.name, why, found=len(fit) == 1)
+            return
+
+
+def limits(made: Diagnosis, used: Partition) -> None:
+    """max_minutes and max_mem_mb, by partition, association and QOS."""
+    wall, qos = facts.allowed(made.values().get("account"))
+    asked = made.values().get("qos")
+    mine = next((q for q in qos if q.name == asked), qos[0] if qos else None)
+    known = {used.name: used.minutes, "your association": wall}
+    if mine:
+        known[f"QOS {mine.name}"] = mine.minutes or math.inf
+        tres = f", at most {mine.tres} a job" if mine.tres else ""
+        names = ", ".join(q.name for q in qos)
+        made.say(f"QOS {mine.name}{tres}; you may use {names}")
+    who = min(known, key=lambda name: known[name])
+    if math.isfinite(known[who]):
+        made.set("max_minutes", int(known[who]), f"limit of {who}")
+    if used.mem_mb:
+        made.set("max_mem_mb", used.mem_mb, f"memory of a node of {used.name}")
 
 
 def accounts(made: Diagnosis) -> None:
@@ -137,23 +175,22 @@ def accounts(made: Diagnosis) -> None:
     if "none" in config.get("AccountingStorageType", "none"):
         made.set("account", None, "the cluster keeps no accounts")
     else:
-        asked = ("show", "user", getpass.getuser(), "format=defaultaccount")
-        status, text = run("sacctmgr", "-nP", *asked)
-        account = None if status else text.partition("\n")[0].strip() or None
+        account = facts.default_account()
         why = "your default account" if account else "you have no default account"
         made.set("account", account, why)
-    age = number(config.get("MinJobAge", "300"))
+    age = facts.number(config.get("MinJobAge", "300"))
     made.say(f"ended jobs stay in the queue's memory for {age} s", good=age >= 200)
 
 
 def look_at_node(made: Diagnosis) -> None:
     """One small job: internet, shared folder, driver."""
-    site = Site.of({"site": made.site})
+    site = made.site()
     folder = Path(tempfile.mkdtemp(dir=Path.cwd(), prefix=".doctor."))
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         (folder / "renamed").write_text("login")
-        asked = [*options(site), "--mem=3000", "--time=5", "--ntasks=1"]
+        asked = [f"--{key}={value}" for key, value in site.asked(gpu=True).items()]
+        asked += ["--mem=3000", "--time=5", "--ntasks=1"]
         code = [sys.executable, "-m", "labmill.cluster.probe", str(folder)]
         text = run("srun", *asked, *code, timeout=300)[1]
         seen = (folder / "renamed").read_text() == "node"
@@ -167,40 +204,19 @@ def look_at_node(made: Diagnosis) -> None:
     online = "reach" if node["internet"] else "do not reach"
     local = [] if node["internet"] else ["download"]
     made.set("local", local, f"compute nodes {online} the internet")
-    made.say(
-        f"{node['host']}: renames are seen by both sides", good=node["renames"] and seen
-    )
-    made.say(
-        f"{node['host']}: locks "
-        + (
-            "hold across machines"
-            if node["sees_lock"]
-            else "DO NOT hold across machines"
-        ),
-        good=node["sees_lock"],
-    )
-    if site.gpus != "none":
-        made.say(
-            f"{node['host']}: torch for CUDA {node['built_for']}, driver "
-            f"{node['driver']}, GPU usable: {node['cuda']}",
-            good=node["cuda"],
-        )
+    for text, good in judged(node, seen, site.gpus != "none"):
+        made.say(f"{node['host']}: {text}", good=good)
 
 
-def try_submission(made: Diagnosis) -> None:
-    """`sbatch --test-only` with what the profile will ask; --gpus where --gres fails."""
-    amounts = [f"--mem={NEEDS['mem_mb']}", f"--time={NEEDS['minutes']}"]
-    amounts += [f"--cpus-per-task={NEEDS['cpus']}", "--ntasks=1", "--wrap=true"]
-    for style in dict.fromkeys([made.site["gpus"], "gpus"]):
-        site = Site.of({"site": made.site | {"gpus": style}})
-        status, text = run("sbatch", "--test-only", *options(site), *amounts)
-        if status == 0:
-            if style != made.site["gpus"]:
-                made.set("gpus", style, "sbatch refuses --gres")
-            break
-        if made.site["gpus"] == "none":
-            break
-    made.say(f"sbatch --test-only {' '.join(options(site))}: {text}", good=not status)
+def judged(node: dict[str, Any], seen: bool, gpu: bool) -> Iterator[tuple[str, bool]]:
+    """What a node's probe says, and whether that is good."""
+    yield "renames are seen by both sides", node["renames"] and seen
+    hold = "hold" if node["sees_lock"] else "DO NOT hold"
+    yield f"locks {hold} across machines", node["sees_lock"]
+    if gpu:
+        built, driver, usable = node["built_for"], node["driver"], node["cuda"]
+        text = f"torch for CUDA {built}, driver {driver}, GPU usable: {usable}"
+        yield text, usable
 
 
 def disk(made: Diagnosis) -> None:
@@ -212,38 +228,35 @@ def disk(made: Diagnosis) -> None:
         made.say(f"quota: {' '.join(text.split())[:200]}")
 
 
-def text_of(made: Diagnosis) -> str:
-    """The site file."""
-    lines = [
-        "# Written by `make doctor`; keys: docs/slurm.md. A guess wants your eye.",
-        "site:",
-    ]
-    for key, value in made.site.items():
-        lines.append(f"  {key}: {json.dumps(value)}  # {made.why[key]}")
-    return "\n".join(lines) + "\n"
-
-
 def main(path: Path) -> None:
-    """Look, tell, write."""
+    """Look, tell, write.
+
+    Raises:
+        LabmillError: the site file that is there is wrong.
+    """
     status, text = run("sinfo", "-h", "-o", "%P|%a|%l|%m|%c|%G")
     if status:
         reason = text.splitlines()[0]
         print(f"No SLURM answers here ({reason}); `make study` runs on this machine.")
         return
-    made = Diagnosis()
-    found = partitions(text)
+    given = (read(path).get("site") if path.exists() else None) or {}
+    Site.of({"site": given})
+    made = Diagnosis({key: value for key, value in given.items() if value is not None})
+    found = facts.partitions(text)
     if not found:
         print("SLURM answers, but no partition is up; try again when one is.")
         return
-    choose(made, found)
     accounts(made)
-    try_submission(made)
+    choose(made, found)
     look_at_node(made)
     disk(made)
     with atomic_write(path) as file:
-        file.write(text_of(made))
-    print("\n".join([*made.lines, f"\n{path} now says:\n", text_of(made)]))
+        file.write(made.text())
+    print("\n".join([*made.lines, f"\n{path} now says:\n", made.text()]))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    try:
+        main(Path(sys.argv[1]))
+    except LabmillError as error:
+        sys.exit(f"Error: {error}")

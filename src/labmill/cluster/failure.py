@@ -70,7 +70,12 @@ def slurm_end(rule: str, name: str, logs: Path = SLURM_LOGS) -> str | None:
     jobs = sorted(folder.glob("*.log"), key=lambda path: int(path.stem))
     if not jobs:
         return None
-    text = jobs[-1].read_text(encoding="utf-8", errors="replace")
-    found = next((w for pattern, w in ENDS.items() if re.search(pattern, text)), None)
+    found = ended_by(jobs[-1])
     times = f" ({len(jobs)} attempts)" if len(jobs) > 1 else ""
     return found and f"{found}{times}, see {jobs[-1]}"
+
+
+def ended_by(log: Path) -> str | None:
+    """How SLURM ended the job of a log; None if it did not."""
+    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+    return next((w for pattern, w in ENDS.items() if re.search(pattern, text)), None)

@@ -8,18 +8,36 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from labmill.errors import LabmillError
+from labmill.lock import claimed
 
-# Every field of one job; the comment is the executor plugin's.
-FORMAT = "%i|%T|%Z|%k"
+# Number, state, reason, folder and comment of one job; the comment is the executor
+# plugin's, or a pack's.
+FORMAT = "%i|%T|%r|%Z|%k"
 EVERY, PATIENCE = 5.0, 300.0
-OURS = ("rule_", "group_", "labmill ")
+OURS = ("rule_", "group_", "pack_")
 
 
-def jobs(directory: Path) -> dict[str, str]:
-    """Jobs that the queue holds for this working directory: number → comment.
+class Queued(NamedTuple):
+    """One line of the queue."""
+
+    number: str
+    state: str
+    reason: str
+    folder: str
+    comment: str
+
+    def __str__(self) -> str:
+        why = "" if self.state == "RUNNING" else f": {self.reason}"
+        return f"{self.number} ({self.comment}, {self.state}{why})"
+
+
+def jobs(places: Collection[str]) -> list[Queued]:
+    """What the queue holds of these studies, or of none, in this working directory.
 
     Raises:
         OSError: there is no `squeue`, or the controller does not answer.
@@ -29,41 +47,56 @@ def jobs(directory: Path) -> dict[str, str]:
     )
     if done.returncode:
         raise OSError(done.stderr.strip())
-    rows = [line.split("|", 3) for line in done.stdout.splitlines()]
-    myself = os.environ.get("SLURM_JOB_ID")
-    return {
-        number: comment
-        for number, _, folder, comment in rows
-        if Path(folder) == directory and comment.startswith(OURS) and number != myself
-    }
+    rows = [Queued(*line.split("|", 4)) for line in done.stdout.splitlines()]
+    known, here = {*claimed(), *places}, Path.cwd()
+    return [
+        row
+        for row in rows
+        if Path(row.folder) == here
+        and row.comment.startswith(OURS)
+        and row.number != os.environ.get("SLURM_JOB_ID")
+        and place_of(row.comment, known) in {*places, None}
+    ]
 
 
-def wait(directory: Path, what: str = "jobs of an earlier head") -> list[str]:
-    """Wait until no job of the directory is left; return the numbers that there were.
+def place_of(comment: str, known: Iterable[str]) -> str | None:
+    """The study that a job works on; None where its comment names none, as a download's.
 
-    Call it only as the one head of the directory: the jobs of a live head never end.
+    >>> place_of("rule_train_wildcards_lenet_wide_vit_0", ["lenet", "lenet_wide"])
+    'lenet_wide'
+    """
+    wildcards = comment.partition("_wildcards_")[2] + "_"
+    fits = [p for p in known if wildcards.startswith(p.replace("/", "_") + "_")]
+    return max(fits, key=len, default=None)
+
+
+def wait(places: Collection[str], what: str = "jobs of an earlier head") -> None:
+    """Wait until no job of these studies is left.
+
+    Call it only as their head: the jobs of a live one never end.
 
     Raises:
         LabmillError: the controller has not answered for five minutes.
     """
-    met: dict[str, str] = {}
     told, answered = -60.0, time.monotonic()
     while True:
         try:
-            left = jobs(directory)
+            left = jobs(places)
         except FileNotFoundError:
-            return []
+            return
         except OSError as error:
             told = tell(told, f"the queue does not answer: {error}")
             if time.monotonic() - answered > PATIENCE:
                 raise LabmillError(f"squeue does not answer: {error}") from None
         else:
             if not left:
-                return list(met)
-            met |= left
+                return
             answered = time.monotonic()
-            names = ", ".join(f"{number} ({name})" for number, name in left.items())
-            told = tell(told, f"waiting for {what}: {names}")
+            names = ", ".join(map(str, left))
+            numbers = " ".join(row.number for row in left)
+            told = tell(
+                told, f"waiting for {what}: {names}; to give up: scancel {numbers}"
+            )
         time.sleep(EVERY)
 
 

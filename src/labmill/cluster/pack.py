@@ -1,107 +1,124 @@
 """Many small runs in one SLURM job, several at a time on its one GPU.
 
-A prelude to the workflow: what a pack has trained, Snakemake finds made. Each run keeps
-its own outputs, log, benchmark, lease and resumable state, since a pack is nothing but
-the same workflow on a compute node. Snakemake's own groups run one job after the other,
-with a new Snakemake for each (measured: docs/slurm.md).
+A prelude to the workflow: what a pack has trained and evaluated, Snakemake finds made.
+Each run keeps its own outputs, log, benchmark, lease and resumable state, since a pack is
+nothing but the same workflow on a compute node. Snakemake's own groups run one job after
+the other, with a new Snakemake for each (measured: docs/slurm.md).
 """
 
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from labmill import registry
-from labmill.cluster import leftovers
-from labmill.cluster.site import Site, options
+from labmill.cluster import failure, leftovers
+from labmill.cluster.needs import needs
+from labmill.cluster.site import SAVE, Site, profile_in_use
 from labmill.errors import LabmillError
 from labmill.explain import reason
+from labmill.index import on_disk, results_index
 from labmill.plan import Plan
+from labmill.runtime import write_json
 
 ROOT = Path(__file__).parents[3]
-LOGS = Path("logs/slurm/pack")
-# Runs at a time in one pack; memory for each; minutes of one pack; packs after packs
-# that were cut short, before what is left becomes ordinary jobs.
-AT_ONCE, MEM_MB, MINUTES, ROUNDS = 4, 4000, 240, 3
+LOCAL = ROOT / "profiles/local"
+LOGS = failure.SLURM_LOGS / "pack"
+# A pack asks for what one training job does, and its runs share it, a core each. Packs
+# that were cut short are submitted again; after so many, the rest become ordinary jobs.
+RULE, ROUNDS = "train", 3
 
 
-def run(plans: Iterable[Plan], config: dict[str, Any]) -> None:
-    """Train what `config["pack"]` allows to be packed; returns when the packs ended.
+def run(plans: Iterable[Plan], config: Mapping[str, Any]) -> None:
+    """Make what `config["pack"]` allows to be packed; returns when the packs ended.
 
-    Call it as the one head of the working directory.
+    Call it as the head of these studies.
 
     Raises:
-        LabmillError: `pack` is no number, or sbatch refuses.
+        LabmillError: sbatch refuses.
     """
     site, size = Site.of(config), config.get("pack")
     if site is None or size is None:
         return
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise LabmillError(f"config.yaml: pack: {size!r} is not a number of runs")
+    # Packs are told all that this head was told, by its command line too.
+    told = LOGS / "config.json"
+    write_json(told, {**config, "packed": True})
+    profile = profile_in_use() or LOCAL
     for plan in plans:
-        before: list[str] = []
-        for _ in range(ROUNDS):
-            targets = missing(plan)
-            if len(targets) < 2 or targets == before:
+        for attempt in range(1, ROUNDS + 1):
+            runs = missing(plan)
+            split = snakemake([f"{plan.results}/split.npz"], profile, told)
+            if len(runs) < 2 or subprocess.run(split, check=False).returncode:
                 break
-            snakemake = command(plan, [f"{plan.results}/split.npz"], 1)
-            if subprocess.run(snakemake, check=False).returncode:
-                break
-            for part in chunks(targets, size):
-                submit(site, command(plan, part, AT_ONCE))
-            leftovers.wait(Path.cwd(), "packs")
-            before = targets
+            numbers = [
+                submit(plan, site, part, told, attempt) for part in chunks(runs, size)
+            ]
+            leftovers.wait([plan.place], "packs")
+            for log in (LOGS / f"{number}.log" for number in numbers):
+                if words := failure.ended_by(log):
+                    print(f"labmill: a pack was {words}, see {log}", file=sys.stderr)
 
 
-def missing(plan: Plan) -> list[str]:
-    """The weights that small runs, which depend on no other run, have yet to make."""
+def missing(plan: Plan) -> list[list[str]]:
+    """What small runs, which depend on no other run, have yet to make; a list per run.
+
+    The weights and, where the study asks for them, the predictions.
+    """
     found = []
-    for entry in plan.entries.values():
-        heavy = registry.constant("models", entry.model.name, "HEAVY")
-        if heavy or entry.kind == "pretext" or entry.start or entry.chosen:
+    for record in results_index(plan, on_disk(plan)):
+        if record.get("stage") != "dense":
             continue
-        for seed in entry.seeds:
-            path = f"{plan.folder(entry.name, seed, 'dense')}/model.safetensors"
-            if reason(path, plan.train_job(entry.name, seed).record):
-                found.append(path)
+        entry, seed = plan.entry(record["variant"]), record["seed"]
+        heavy = registry.constant("models", entry.model.name, "HEAVY")
+        if heavy or entry.start or entry.chosen:
+            continue
+        jobs = {"model": plan.train_job(entry.name, seed)}
+        if "predictions" in record["files"]:
+            jobs["predictions"] = plan.evaluate_job(entry.name, seed, "dense")
+        files = {record["files"][key]: job for key, job in jobs.items()}
+        if left := [path for path, job in files.items() if reason(path, job.record)]:
+            found.append(left)
     return found
 
 
-def chunks(targets: Sequence[str], size: int) -> list[list[str]]:
-    """As few parts of at most `size` as possible, all about as long.
+def chunks(runs: Sequence[Sequence[str]], size: int) -> list[list[Sequence[str]]]:
+    """As few parts of at most `size` runs as possible, all about as long.
 
     >>> [len(part) for part in chunks("abcdefg", 3)]
     [3, 2, 2]
     """
-    n = -(-len(targets) // size)
-    return [list(targets[i::n]) for i in range(n)]
+    n = -(-len(runs) // size)
+    return [list(runs[i::n]) for i in range(n)]
 
 
-def command(plan: Plan, targets: Sequence[str], cores: int) -> list[str]:
-    """The workflow on the machine where this runs, for these files only."""
+def snakemake(targets: Sequence[str], profile: Path, config: Path) -> list[str]:
+    """The workflow for these files only, as a part of this head."""
     return [
         *(sys.executable, "-m", "snakemake", *targets),
-        *("--snakefile", str(ROOT / "Snakefile")),
-        *("--profile", str(ROOT / "profiles/local")),
-        *("--cores", str(cores), "--nolock", "--quiet", "rules"),
+        *("--snakefile", str(ROOT / "Snakefile"), "--profile", str(profile)),
+        *("--configfile", str(config), "--nolock", "--quiet", "rules"),
     ]
 
 
-def submit(site: Site, snakemake: Sequence[str]) -> str:
+def submit(
+    plan: Plan, site: Site, runs: Sequence[Sequence[str]], config: Path, attempt: int
+) -> str:
     """One pack to the queue; returns its job number.
 
-    SIGTERM two minutes ahead of the end reaches every run in it, which saves its state.
+    SIGTERM ahead of the end reaches every run in it, which saves its state.
     """
-    LOGS.mkdir(parents=True, exist_ok=True)
-    step = ["srun", "--ntasks=1", f"--cpus-per-task={AT_ONCE}", *snakemake]
+    at_once = str(needs()[RULE]["cpus_per_task"])
+    targets = [path for files in runs for path in files]
+    inner = snakemake(targets, LOCAL, config)
+    step = ["srun", "--ntasks=1", f"--cpus-per-task={at_once}", *inner]
     asked = [
-        *("sbatch", "--parsable", "--job-name=labmill-pack", "--comment=labmill pack"),
-        *("--ntasks=1", f"--cpus-per-task={AT_ONCE}", f"--mem={AT_ONCE * MEM_MB}"),
-        *(f"--time={MINUTES}", "--requeue", "--signal=TERM@120"),
-        *(f"--output={LOGS}/%j.log", f"--chdir={Path.cwd()}", *options(site)),
-        f"--wrap={shlex.join(step)}",
+        *("sbatch", "--parsable", "--requeue", "--job-name=labmill-pack", SAVE),
+        f"--comment=pack_wildcards_{plan.place.replace('/', '_')}",
+        *(f"--output={LOGS}/%j.log", f"--chdir={Path.cwd()}"),
+        *site.options(RULE, attempt),
+        f"--wrap={shlex.join([*step, '--cores', at_once])}",
     ]
     done = subprocess.run(asked, capture_output=True, text=True, check=False)
     if done.returncode:

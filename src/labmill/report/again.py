@@ -15,7 +15,6 @@ from labmill.report.rewrite import rewrite
 from labmill.report.summarize import summary
 from labmill.report.verify import records_of
 from labmill.runtime import read_json
-from labmill.workflow import ROOT
 
 
 def again(results: Path, folder: Path | None = None) -> Path:
@@ -31,7 +30,7 @@ def again(results: Path, folder: Path | None = None) -> Path:
         index["provenance"], records_of(index), Place(results, index["results"])
     )
     out.mkdir(parents=True, exist_ok=True)
-    rewrite(results, made, out, batch_lines({}, ROOT / "profiles/slurm"))
+    rewrite(results, made, out, batch_lines({}))
     return out / "report.html"
 
 
