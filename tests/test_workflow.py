@@ -70,4 +70,4 @@ def test_a_wrong_config_is_refused(config: str, words: str):
 def test_the_config_that_labmill_brings_is_right():
     own = yaml.safe_load((ROOT / "config.yaml").read_text())
     assert read_config(own | parse_config(["partial=true"])).partial
-    assert set(own) | {"partial", "site"} == set(Config.model_fields)
+    assert set(own) | {"partial", "packed", "site"} == set(Config.model_fields)
