@@ -51,9 +51,10 @@ def extend(workflow: Any, config: Mapping[str, Any], plans: Mapping[str, Plan]) 
         try:
             execute(**settings)
         except WorkflowError as error:
-            # Running ones are left where somebody stopped the whole.
             done = workflow.scheduler
-            if done is None or done.running or not done.failed:
+            # Ctrl-C leaves running ones, SIGTERM a note: somebody stopped the whole.
+            stopped = done is None or done.running or done._user_kill
+            if stopped or not done.failed:
                 raise
             print(f"Error: {error}", file=sys.stderr)
             sys.exit(JOBS_FAILED)
