@@ -1,6 +1,7 @@
 """Nothing that a user names or writes becomes code in any of the documents."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pymupdf
@@ -128,6 +129,12 @@ def test_sections_after_hostile_words_are_still_there(folder):
     assert {"section-data", "section-limits", "section-appendix"} <= {
         section.get("id") for section in page.all("section")
     }
+
+
+def test_attributes_come_in_one_order():
+    words = harmless("Words ![a plot](b.png){width=50% alt=x role=img}", "report.text")
+    ((html, _),) = Counter(pandoc(words, "--to=html5") for _ in range(12)).items()
+    assert '<div class="words" role="note" aria-label=' in html
 
 
 @settings(max_examples=25, deadline=None)

@@ -335,7 +335,8 @@ def timed(variant: str, macs: int, median: float, spread: float, n: int = 30) ->
 
 
 def evidence(*rows: Row, count_table: bool = True) -> Evidence:
-    study: dict = {"measure": {"count_table": count_table}}
+    asked = {"count_table": count_table}
+    study: dict = {"measure": asked, "compare": {}, "variants": {}}
     return Evidence(study=study, rows=rows, place=None, searches={})
 
 

@@ -4,9 +4,9 @@ local kept = { alt = true, scope = true, width = true, role = true, ["aria-label
 local level = 1
 
 local function clean(attr)
-  local attributes = {}
+  local attributes = {} -- as pairs: a table of names has another order in each run
   for key, value in pairs(attr.attributes) do
-    if kept[key] then attributes[key] = value end
+    if kept[key] then table.insert(attributes, { key, value }) end
   end
   return pandoc.Attr(attr.identifier, attr.classes, attributes)
 end
@@ -92,7 +92,8 @@ function division(div)
     local blocks = pandoc.Blocks(division(label))
     blocks:extend(div.content)
     div.content = blocks
-    div.attributes = { role = "note", ["aria-label"] = "In the author’s words" }
+    local said = { { "role", "note" }, { "aria-label", "In the author’s words" } }
+    div.attr = pandoc.Attr(div.identifier, div.classes, said)
   end
   if FORMAT == "typst" then
     for _, class in ipairs(div.classes) do

@@ -58,11 +58,11 @@ class Evidence:
             for variant in self.runs
             if variant in self.study["variants"]
         }
+        most = max(labels.values(), default=None)
         return [
             variant
             for variant in self.runs
-            if variant not in apart
-            and labels.get(variant) in (None, max(labels.values()))
+            if variant not in apart and labels.get(variant, most) == most
         ]
 
     def usable(self, variant: str, column: str) -> dict[int, Row]:

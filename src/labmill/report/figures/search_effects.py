@@ -89,7 +89,8 @@ def margins_of(points: list[dict[str, Any]], key: str) -> dict[str, float]:
     for value in whole[0]:
         left = [block[value] - np.mean(list(block.values())) for block in whole]
         mean = mean_over_seeds(left)
-        found[value] = (mean.high - mean.estimate) * (k / (k - 1)) ** 0.5
+        half = 0.0 if mean.high is None else mean.high - mean.estimate
+        found[value] = half * (k / (k - 1)) ** 0.5
     return found
 
 
