@@ -79,7 +79,12 @@ def summary(
         "provenance": dict(job),
     }
     evidence = Evidence(
-        study=study, rows=rows, place=place, searches=searches, edits=edits
+        study=study,
+        rows=rows,
+        place=place,
+        searches=searches,
+        edits=edits,
+        scale=told["scale"],
     )
     return Summary(rows, as_table(rows), told, make_claims(evidence))
 

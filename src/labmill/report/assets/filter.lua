@@ -2,6 +2,7 @@
 -- lists, tables get scopes, headings never skip a level.
 local kept = { alt = true, scope = true, width = true, role = true, ["aria-label"] = true }
 local level = 1
+local CROWDED = 8 -- columns
 
 local function clean(attr)
   local attributes = {} -- as pairs: a table of names has another order in each run
@@ -54,6 +55,14 @@ local function table_(element)
   end
   cleaned(element)
   if FORMAT ~= "typst" then return element end
+  -- Typst shares a crowded page among columns by their longest lines: headings of several
+  -- words would take the names' room.
+  if #element.colspecs > CROWDED then
+    local broken = { Space = function() return pandoc.LineBreak() end }
+    for _, row in ipairs(element.head.rows) do
+      for _, cell in ipairs(row.cells) do cell.contents = cell.contents:walk(broken) end
+    end
+  end
   local rows = 0
   for _, body in ipairs(element.bodies) do rows = rows + #body.body end
   if rows > 24 then return element end

@@ -26,13 +26,14 @@ from labmill.report.read import Place, Row
 @dataclass(frozen=True)
 class Evidence:
     """A study's results. `searches`: stage → chosen.json as planned; `edits`: variant →
-    its rankings of edits."""
+    its rankings of edits; `scale`: what the study was reduced to."""
 
     study: Mapping[str, Any]
     rows: Sequence[Row]
     place: Place
     searches: Mapping[str, str | None]
     edits: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    scale: str = "full"
 
     @cached_property
     def runs(self) -> dict[str, dict[int, Row]]:

@@ -75,10 +75,23 @@ COSTS = {
 
 
 def published_claims(evidence: Evidence) -> list[dict[str, Any]]:
-    """An earlier report's figures: one number each, whose own spread is not known."""
+    """An earlier report's figures: one number each, whose own spread is not known.
+
+    At a reduced scale they stand in tables beside ours, and nothing is tested: they are of
+    the whole task.
+    """
     published = evidence.study["published"]
     if not published:
         return []
+    confusions = [
+        claim
+        for variant, classes in published["confusions"].items()
+        for true, said in classes.items()
+        for other, share in said.items()
+        for claim in confusion(evidence, variant, true, other, share)
+    ]
+    if evidence.scale != "full":
+        return confusions
     claims, tested = [], []
     for variant, figures in published["variants"].items():
         note = published["notes"].get(variant, "")
@@ -96,14 +109,7 @@ def published_claims(evidence: Evidence) -> list[dict[str, Any]]:
                 else:
                     claims.append(beside(evidence, variant, column, value, rows, note))
             note = ""
-    claims += [
-        claim
-        for variant, classes in published["confusions"].items()
-        for true, said in classes.items()
-        for other, share in said.items()
-        for claim in confusion(evidence, variant, true, other, share)
-    ]
-    return against_published(evidence, tested) + claims
+    return against_published(evidence, tested) + claims + confusions
 
 
 def confusion(

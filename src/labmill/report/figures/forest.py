@@ -1,5 +1,6 @@
 """Differences between variants with their intervals (a forest plot)."""
 
+from math import ceil
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -34,7 +35,9 @@ def draw(results: Results) -> list[Figure] | None:
         pairs = frozenset(map(tuple, claim["contrast"]["pairs"]))
         once.setdefault((pairs, claim["contrast"]["metric"], claim["test"]), claim)
     rows = list(once.values())
-    return [part(rows[i : i + ROWS]) for i in range(0, len(rows), ROWS)] or None
+    parts = ceil(len(rows) / ROWS)
+    size = ceil(len(rows) / parts) if parts else 1
+    return [part(rows[i : i + size]) for i in range(0, len(rows), size)] or None
 
 
 def part(claims: list[dict[str, Any]]) -> Figure:
