@@ -264,3 +264,11 @@ def test_published_epochs_of_test_images_stand_beside_validation(report_folder: 
     assert tested[1] == "Test accuracy (ours: validation)"
     ours = results.epochs("cnn")["validation_accuracy"][1]
     assert tested[4].startswith(f"{100 * ours:.1f}")
+
+
+def test_the_network_shown_is_none_that_goes_wrong_on_purpose(finished_once: Path):
+    folder = finished_once / "results/synthetic"
+    first, again = results_of(folder), results_of(folder)
+    lessons = {"reference": "cnn", "variants": [first.best]}
+    again.__dict__["study"] = first.study | {"lessons": lessons}
+    assert again.best not in (None, first.best)

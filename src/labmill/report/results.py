@@ -289,11 +289,16 @@ class Results:
 
     @cached_property
     def best(self) -> str | None:
-        """The variant with the highest mean validation accuracy: chosen unseen."""
+        """The variant with the highest mean validation accuracy: chosen unseen.
+
+        Of those that are not there to show what goes wrong.
+        """
+        lessons = self.study.get("lessons") or {"variants": ()}
         means = {
             v: m.estimate
             for v in self.variants
-            if (
+            if v not in lessons["variants"]
+            and (
                 m := self.mean(v, "validation_accuracy")
                 or self.mean(v, "test_accuracy")
             )
