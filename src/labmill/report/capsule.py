@@ -27,7 +27,11 @@ from labmill.workflow import ROOT
 
 # The code is under code/, so that a capsule does not overwrite the one it is opened with.
 CODE = ("src/labmill", "workflow", "profiles/local")
-CODE_FILES = ("Snakefile", "config.yaml", "pyproject.toml", "requirements.lock")
+CODE_FILES = (
+    *("Snakefile", "config.yaml", "pyproject.toml", "requirements.lock"),
+    # Without site.yaml, which is about somebody's own cluster.
+    *("profiles/slurm/config.yaml", "profiles/slurm/site.example.yaml"),
+)
 SUMMARY = (
     "index.json",
     "runs.csv",

@@ -13,7 +13,7 @@ NUMERIC = {"torch", "torchvision", "numpy", "scipy"}
 
 
 def mixed(rows: Iterable[Row]) -> list[str]:
-    """One sentence per thing that differs between the jobs behind the rows; else [].
+    """One sentence per way in which the jobs behind the rows fall apart; else [].
 
     Compared among the jobs of one kind: the fingerprint of each module that two jobs
     share (variants use different models, which is no mixture), versions of libraries,
@@ -28,11 +28,16 @@ def mixed(rows: Iterable[Row]) -> list[str]:
             for aspect, name, value in facts(made):
                 values = found.setdefault((kind, aspect, name), {})
                 values.setdefault(value, []).append(who)
-    return [
-        sentence(kind, aspect, name, values)
-        for (kind, aspect, name), values in found.items()
-        if len(values) > 1 and kind in KINDS
-    ]
+    # What parts the jobs in the same way is told together.
+    shares: dict[tuple[str, tuple[tuple[str, ...], ...]], list[str]] = {}
+    for (kind, aspect, name), values in found.items():
+        if len(values) > 1 and kind in KINDS:
+            counts = sorted(values.items(), key=lambda one: (-len(one[1]), one[0]))
+            what = f"code of {name}" if aspect == "code" else name
+            told = f"{what} ({', '.join(value for value, _ in counts)})"
+            parts = tuple(tuple(who) for _, who in counts)
+            shares.setdefault((kind, parts), []).append(told)
+    return [sentence(kind, what, parts) for (kind, parts), what in shares.items()]
 
 
 def facts(made: dict[str, Any]) -> Iterable[tuple[str, str, str]]:
@@ -47,13 +52,11 @@ def facts(made: dict[str, Any]) -> Iterable[tuple[str, str, str]]:
     yield "device", "processor", str(made.get("machine", {}).get("processor"))
 
 
-def sentence(kind: str, aspect: str, name: str, values: dict[str, list[str]]) -> str:
-    """What differs, the rarer value's runs named."""
-    counts = sorted(values.items(), key=lambda item: (-len(item[1]), item[0]))
-    parts = [
-        f"{value} ({len(who)} jobs"
-        + (f": {', '.join(who[:3])}{' …' if len(who) > 3 else ''})" if n else ")")
-        for n, (value, who) in enumerate(counts)
+def sentence(kind: str, what: list[str], parts: tuple[tuple[str, ...], ...]) -> str:
+    """What differs, and between which jobs; the rarer ones are named."""
+    groups = [
+        f"{len(who)} jobs"
+        + (f" ({', '.join(who[:3])}{', …' if len(who) > 3 else ''})" if n else "")
+        for n, who in enumerate(parts)
     ]
-    what = f"code of {name}" if aspect == "code" else name
-    return f"Mixed {KINDS[kind]} jobs, {what}: {'; '.join(parts)}."
+    return f"Mixed {KINDS[kind]} jobs: {', '.join(what)} between {', '.join(groups)}."
