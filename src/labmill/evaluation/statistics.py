@@ -259,8 +259,8 @@ def spearman(
     """Spearman's rank correlation.
 
     p is exact over all orders for up to 8 pairs, else SciPy's t approximation. The
-    interval is Fisher's z with the error of Bonett and Wright (2000); there is none for
-    fewer than 4 pairs or a perfect correlation.
+    interval is `rank_interval`; there is none for fewer than 4 pairs or a perfect
+    correlation.
     """
     first, second = _sample(first), _sample(second)
     if len(first) != len(second):
@@ -275,10 +275,19 @@ def spearman(
     p = _exact_rank_p(first, second) if exact else float(result.pvalue)
     low = high = None
     if n >= 4 and abs(rho) < 1 - 1e-12:
-        error = ((1 + rho**2 / 2) / (n - 3)) ** 0.5
-        half = float(stats.norm.ppf((1 + level) / 2)) * error
-        low, high = (float(np.tanh(np.arctanh(rho) + s * half)) for s in (-1, 1))
+        low, high = rank_interval(rho, n, level=level)
     return RankCorrelation(n=n, estimate=rho, low=low, high=high, p=p, exact=exact)
+
+
+def rank_interval(rho: float, n: int, *, level: float = 0.95) -> tuple[float, float]:
+    """The interval of Spearman's correlation, −1 < rho < 1, of n > 3 pairs.
+
+    Fisher's z with the error of Bonett and Wright (2000).
+    """
+    error = ((1 + rho**2 / 2) / (n - 3)) ** 0.5
+    half = float(stats.norm.ppf((1 + level) / 2)) * error
+    z = float(np.arctanh(rho))
+    return float(np.tanh(z - half)), float(np.tanh(z + half))
 
 
 def wilson(correct: int, n: int, *, level: float = 0.95) -> Estimate:

@@ -5,7 +5,7 @@ from typing import Any
 
 from labmill.evaluation.statistics import LEAST_SEEDS, Verdict, mean_over_seeds
 from labmill.report.claims import words
-from labmill.report.claims.evidence import Evidence, Outcome, contrast
+from labmill.report.claims.evidence import Evidence, Outcome, between
 from labmill.report.claims.images import image_claims
 from labmill.report.claims.ranking import ACCURACY, Ranking, asked, judge, ranking
 from labmill.report.claims.template import Judged, Kind, Plain, judged, plain
@@ -65,13 +65,7 @@ def ranking_claims(evidence: Evidence) -> Claims:
     if len(order) == 1:
         return [score_claim(evidence, order[0])]
     contrasts = [
-        contrast(
-            evidence,
-            f"pair:{order[0]}:{other}",
-            (evidence.label(order[0]), evidence.label(other)),
-            [(order[0], other)],
-            ACCURACY,
-        )
+        between(evidence, f"pair:{order[0]}:{other}", (order[0], other), ACCURACY)
         for other in order[1:]
     ]
     contrasts = [one for one in contrasts if one.pairs]

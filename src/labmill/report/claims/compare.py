@@ -23,6 +23,7 @@ from labmill.report.claims.accuracy import (
 from labmill.report.claims.evidence import (
     Contrast,
     Evidence,
+    between,
     compare_seeds,
     contrast,
     correct,
@@ -132,14 +133,8 @@ def part(
     evidence: Evidence, whole: Contrast, pair: tuple[str, str], column: str
 ) -> Contrast:
     """One pair of variants of a question."""
-    return contrast(
-        evidence,
-        ":".join([whole.id, *pair]),
-        (evidence.label(pair[0]), evidence.label(pair[1])),
-        [pair],
-        column,
-        about=whole.about,
-    )
+    id = ":".join([whole.id, *pair])
+    return between(evidence, id, pair, column, about=whole.about)
 
 
 def no_answer(

@@ -6,7 +6,7 @@ from typing import Any
 
 from labmill.evaluation.statistics import LEAST_SEEDS, SeedComparison, paired_seeds
 from labmill.report.claims import words
-from labmill.report.claims.evidence import Contrast, Evidence, contrast
+from labmill.report.claims.evidence import Contrast, Evidence, between
 from labmill.report.claims.ranking import ACCURACY
 from labmill.report.claims.template import Kind, Plain, plain
 from labmill.report.read import Row
@@ -274,13 +274,8 @@ def in_full(
             )
             if name not in evidence.runs or not row["measured"]:
                 continue
-            pair = contrast(
-                evidence,
-                f"edits:{variant}:{name}",
-                (evidence.label(name), evidence.label(variant)),
-                [(name, variant)],
-                ACCURACY,
-            )
+            id = f"edits:{variant}:{name}"
+            pair = between(evidence, id, (name, variant), ACCURACY)
             compared = paired_seeds(*pair.values(ACCURACY)) if pair.pairs else None
             found.append(Tried(name, row, file, place, pair, compared, floor))
     return found
@@ -418,13 +413,8 @@ def published_edit_claims(evidence: Evidence) -> Claims:
     claims = []
     for edited, before in published["edits"].items():
         there = [published["variants"].get(name, {}) for name in (edited, before)]
-        pair = contrast(
-            evidence,
-            f"published:{edited}:edit",
-            (evidence.label(edited), evidence.label(before)),
-            [(edited, before)],
-            ACCURACY,
-        )
+        id = f"published:{edited}:edit"
+        pair = between(evidence, id, (edited, before), ACCURACY)
         if not pair.pairs or not all({ACCURACY, SECONDS} <= {*one} for one in there):
             continue
         compared = paired_seeds(*pair.values(ACCURACY))

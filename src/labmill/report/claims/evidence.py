@@ -160,6 +160,19 @@ def contrast(
     return Contrast(id, *names, pairs, variants, kind, about)
 
 
+def between(
+    evidence: Evidence,
+    id: str,
+    pair: tuple[str, str],
+    column: str,
+    *,
+    about: str | None = None,
+) -> Contrast:
+    """The contrast of two variants, by their labels."""
+    first, second = map(evidence.label, pair)
+    return contrast(evidence, id, (first, second), [pair], column, about=about)
+
+
 @dataclass(frozen=True)
 class Outcome:
     """A contrast, compared over its seeds within a family of tests.

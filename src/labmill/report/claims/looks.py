@@ -1,8 +1,8 @@
 """Single networks that were asked more: influence of units, layers as matrix products."""
 
-import math
 from typing import Any
 
+from labmill.evaluation.statistics import rank_interval
 from labmill.report.claims import words
 from labmill.report.claims.evidence import Evidence
 from labmill.report.claims.template import Plain, plain
@@ -95,14 +95,11 @@ def rho(value: float | None, ends: tuple[float, float] | None) -> str:
 def correlation_interval(value: float | None, n: int) -> tuple[float, float] | None:
     """The 95 % interval of Spearman's rank correlation over `n` pairs.
 
-    By Fisher's z with the variance (1 + ρ²/2) / (n - 3) (Bonett & Wright, 2000). None
-    for fewer than five pairs.
+    A perfect one counts as 0.999. None for fewer than five pairs.
     """
     if value is None or n < 5:
         return None
-    z = math.atanh(max(-0.999, min(0.999, value)))
-    margin = 1.96 * math.sqrt((1 + value**2 / 2) / (n - 3))
-    return math.tanh(z - margin), math.tanh(z + margin)
+    return rank_interval(max(-0.999, min(0.999, value)), n)
 
 
 def formulate_claims(evidence: Evidence) -> list[dict[str, Any]]:
