@@ -7,12 +7,21 @@ BIN := .venv/bin
 # make study NAME=… PROFILE=profiles/slurm: as jobs of a cluster.
 PROFILE ?= profiles/local
 SNAKEMAKE := $(BIN)/snakemake --profile $(PROFILE)
-PLACE = $(if $(filter full,$(SCALE)),,$(SCALE)/)$(NAME)
+# NAME may be a study's file, as the shell completes it.
+STUDY = $(patsubst studies/%,%,$(NAME:.yaml=))
+PLACE = $(if $(filter-out full,$(SCALE)),$(SCALE)/)$(STUDY)
 READY := .venv/.ready
+# An environment is bound to its folder: in a copied or moved checkout it is set up again.
+BOUND := $(shell grep -sq "VIRTUAL_ENV=.\?$(CURDIR)/.venv" .venv/bin/activate || rm -f .venv/.ready)
+# Snakemake and torch need a home folder, which a container's user may lack.
+ifeq ($(shell test -n "$$HOME" && test -w "$$HOME" || echo none),none)
+export HOME := $(CURDIR)/.home
+$(shell mkdir -p "$(CURDIR)/.home")
+endif
 # Every job imports torch: without compiled modules that takes half as long again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help quickstart study doctor plan test testslurm lint verify index mlflow capsule reproduce grade samples bench options lock
+.PHONY: help quickstart study doctor plan watch test testslow testslurm lint verify check clean index capsule reproduce grade samples pictures bench options reproduction networks speeds lock sentences
 help:  ## Show these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -20,63 +29,97 @@ $(READY): requirements.lock pyproject.toml
 	$(PYTHON) scripts/setup.py
 	@touch $@
 
-quickstart: $(READY)  ## Run the main job on built-in real images: results/quickstart/report.html
-	$(SNAKEMAKE) results/quickstart/report.html
-	@echo "Read results/quickstart/report.html or results/quickstart/report.pdf"
+quickstart: NAME = quickstart
+quickstart: $(READY)  ## [SCALE=…]: build the study of built-in real images
+	$(SNAKEMAKE) "results/$(PLACE)/report.html"
 
 # Where jobs failed for good (exit status 3, not any other end), the report is made of the
 # others and says which and why.
 study: $(READY) guard-NAME  ## NAME=<study> [SCALE=full|laptop|smoke]: build one study
-	@$(SNAKEMAKE) results/$(PLACE)/report.html; status=$$?; \
-	if [ $$status = 3 ] && [ -e results/$(PLACE)/split.npz ]; then \
-	  $(SNAKEMAKE) results/$(PLACE)/report.html --config partial=true; \
+	@$(SNAKEMAKE) "results/$(PLACE)/report.html"; status=$$?; \
+	if [ $$status = 3 ] && [ -e "results/$(PLACE)/split.npz" ]; then \
+	  $(SNAKEMAKE) "results/$(PLACE)/report.html" --config partial=true; \
 	fi; exit $$status
 
-doctor: $(READY)  ## Look at the SLURM cluster and write profiles/slurm/site.yaml
-	$(BIN)/python -m labmill.cluster.doctor profiles/slurm/site.yaml
+doctor: $(READY)  ## Inspect the SLURM cluster and write profiles/slurm/site.yaml
+	$(BIN)/labmill doctor
 
-plan: $(READY) guard-NAME  ## NAME=<study> [SCALE=…] [PROFILE=…]: what would run, why, its price
-	$(BIN)/python -m labmill.cluster.price $(PLACE) --profile $(PROFILE)
+plan: $(READY) guard-NAME  ## NAME=<study> [SCALE=…] [PROFILE=…]: what would run, why, its cost
+	$(BIN)/labmill plan "$(PLACE)" --profile $(PROFILE)
+
+watch: $(READY) guard-NAME  ## NAME=<study> [SCALE=…]: show a running study, from any terminal
+	$(BIN)/labmill watch "$(PLACE)"
 
 verify: $(READY) guard-NAME  ## NAME=<study> [SCALE=…]: recompute the scores, compare the report
-	$(BIN)/python -m labmill.report.verify results/$(PLACE)
+	$(BIN)/labmill verify "$(PLACE)"
 
-index: $(READY)  ## Write results/index.html: every study, its state, its headlines
+check: $(READY) guard-NAME  ## NAME=<study> [SCALE=…]: check a study file without running it
+	$(BIN)/labmill check "$(PLACE)"
+
+clean: $(READY) guard-NAME  ## NAME=<study> [SCALE=…]: list results of removed or renamed variants
+	$(BIN)/labmill clean "$(PLACE)"
+
+index: $(READY)  ## Write results/index.html: every study, its state, its answers
 	$(SNAKEMAKE) results/index.html
 
-mlflow: $(READY) guard-NAME  ## NAME=<study> [SCALE=…]: all runs as a store for mlflow ui
-	$(SNAKEMAKE) results/$(PLACE)/mlflow
-	@echo "Look at it by: MLFLOW_ALLOW_FILE_STORE=true $(BIN)/uvx mlflow ui --backend-store-uri results/$(PLACE)/mlflow"
-
 capsule: $(READY) guard-NAME  ## NAME=<study> [SCALE=…]: study, code, predictions, report in one zip
-	$(BIN)/python -m labmill.report.capsule results/$(PLACE) results/$(PLACE).zip
+	$(BIN)/labmill archive "$(PLACE)"
 
-reproduce: $(READY)  ## CAPSULE=x.zip [RUN=variant:seed]: check a capsule, run one run again
-	$(BIN)/python -m labmill.report.reproduce $(CAPSULE) $(RUN)
+reproduce: $(READY)  ## CAPSULE=x.zip [RUN=variant:seed]: check an archive, rerun one run
+	$(BIN)/labmill reproduce $(CAPSULE) $(RUN)
 
-grade: $(READY)  ## CAPSULE=x.zip SPEC=assignment.yaml: check a capsule against an assignment
-	$(BIN)/python -m labmill.report.grade $(CAPSULE) $(SPEC)
+grade: $(READY)  ## CAPSULE="a.zip b.zip" SPEC=assignment.yaml: check archives against an assignment
+	$(BIN)/labmill grade $(CAPSULE) --spec $(SPEC)
 
-samples: $(READY)  ## RESULTS="results/a results/b": put finished reports into docs/samples
+samples: $(READY)  ## [RESULTS="results/a results/b"]: put finished reports into docs/samples
 	$(BIN)/python scripts/samples.py $(RESULTS)
 
-test: $(READY)  ## Run the tests, but for those that need a SLURM of their own
+pictures: $(READY) guard-NAME  ## NAME=<study>: record its terminal and live page for the README while it runs
+	$(BIN)/python scripts/pictures.py $(STUDY)
+
+test: $(READY)  ## Run the tests, except those that need SLURM daemons
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slurm"
 
-# A folder of its own: any other pytest closes the usual one to the test's other users.
-testslurm: $(READY)  ## Run the tests on real SLURM daemons, as root, with Debian's packages
-	$(BIN)/python -m pytest tests/slurm -m slurm --basetemp=$$(mktemp -d)/slurm
+# Many more generated inputs than `make test`: takes hours.
+testslow: $(READY)  ## Run the tests of generated inputs with many more of them
+	SLOW=1 LABMILL_STUDIES=300 LABMILL_WORDS=500 LABMILL_MUTATIONS=2000 LABMILL_DISKS=1 \
+	  $(BIN)/python -m pytest --timeout=0 tests/report/test_any_study.py \
+	  tests/workflow/test_words.py tests/study/test_study_mutations.py \
+	  tests/workflow/test_full_disk.py
+	$(BIN)/python benchmarks/kills.py 100
 
-lint: $(READY)  ## Check style, rules and the workflow
+# A separate folder: any other pytest closes the usual one to the test's other users.
+testslurm: $(READY)  ## Run the tests on real SLURM daemons, as root, with Debian's packages
+	$(BIN)/python -m pytest tests/cluster -m slurm --basetemp=$$(mktemp -d)/slurm
+
+lint: $(READY)  ## Check style, types, imports, docstrings and wording
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python scripts/check_circles.py
+	$(BIN)/python scripts/check_voice.py
+	$(BIN)/mypy
+
+sentences: $(READY)  ## [STUDIES=10000]: search random studies for sentences that contradict another
+	STUDIES=$(or $(STUDIES),10000) $(BIN)/python -m pytest -q tests/report/test_contradictions.py
 
 bench: $(READY)  ## Measure speed and write docs/performance.md
 	$(BIN)/python benchmarks/bench.py
 
 options: $(READY)  ## Write docs/options.md from the schema
-	$(BIN)/python -m labmill.options docs/options.md
+	$(BIN)/labmill options
+
+reproduction: $(READY)  ## Write the table of docs/results.md from the finished runs
+	$(BIN)/python scripts/reproduction.py
+
+# Takes hours: every network is trained for some steps. A stopped call continues.
+networks: $(READY)  ## Try the networks of torchvision and timm, and write docs/networks.md
+	$(BIN)/python scripts/networks.py .networks.json
+
+# Trains each network that the file lacks for seconds. A stopped call continues.
+speeds: $(READY)  ## Measure the networks of our studies, for the first plan on any machine
+	$(BIN)/python scripts/network_speeds.py
 
 lock: $(READY)  ## Resolve requirements.lock again
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \

@@ -14,10 +14,10 @@ import torch
 from cases import CASES, Case
 from naive import Lightning, Naive
 from ours import Bare, Labmill
-from overheads import growth, job_start, saving, small_grid
+from overheads import growth, job_start, planning, saving, small_grid, warm_start
 from page import write_page
 
-from labmill.measure.operations import count
+from labmill.flops.counter import count
 
 NAMES = ("naive", "lightning", "bare", "labmill")
 
@@ -122,6 +122,8 @@ def main() -> None:
         results[device] = {"rows": rows, "peaks": peaks(device)}
     others = {
         "start": job_start(1 if options.quick else 3),
+        "warm": warm_start(1 if options.quick else 3),
+        "planning": planning((100, 1_000, 5_000)),
         "saving": saving(),
         "growth": growth(seconds),
         "grid": small_grid(quick=options.quick),

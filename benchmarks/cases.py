@@ -1,15 +1,16 @@
 """What is measured: the networks of the five reports, with their batch sizes."""
 
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from labmill import checkpoint, registry
-from labmill.training.initialise import seeded
+from labmill.training import checkpoint
+from labmill.training.initialization import seeded
+from labmill.training.inputs import TrainingImages
+from labmill.training.network import channels_last
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,14 @@ class Case:
 
     @property
     def channels_last(self) -> bool:
-        return registry.constant("models", self.model, "CHANNELS_LAST", False)
+        return channels_last(self.model)
 
-    def data(self, steps: int) -> SimpleNamespace:
+    def data(self, steps: int) -> TrainingImages:
         """Random images for that many steps, and no validation part."""
         generator = np.random.default_rng(0)
         count = steps * self.batch
         shape = (count, self.channels, self.size, self.size)
-        return SimpleNamespace(
+        return TrainingImages(
             images=generator.integers(0, 256, shape, dtype=np.uint8),
             labels=generator.integers(0, self.classes, count),
             train=np.arange(count),

@@ -1,4 +1,4 @@
-"""labmill's own loop, and the bare step loop that is its ceiling."""
+"""labmill's own loop, and the bare step loop as its upper bound."""
 
 import tempfile
 import time
@@ -8,16 +8,16 @@ import torch
 from cases import Case
 from torch.nn import functional as F
 
-from labmill.study import Training
-from labmill.training import choices
-from labmill.training.loop import Fitting
-from labmill.training.state import Stop, Store
+from labmill.study.schema import Training
+from labmill.training.inputs import TrainingJob
+from labmill.training.precision import prepare
+from labmill.training.resume import Stop, Store
 from labmill.training.step import autocast
-from labmill.training.tasks import TASKS
+from labmill.training.trainer import Trainer
 
 
 class Silent:
-    """In place of a progress bar."""
+    """No progress."""
 
     def step(self, *_: object) -> None: ...
 
@@ -42,39 +42,41 @@ class Labmill:
     ) -> None:
         self.case, self.steps = case, steps
         self.folder = tempfile.TemporaryDirectory()
-        self.fitting = Fitting(
-            case.network(),
-            Training(
-                epochs=10**6,
-                batch_size=case.batch,
-                learning_rate=1e-4,
-                precision=precision,
-                compile=compile,
-                **settings,
-            ),
-            case.data(steps),
+        training = Training(
+            epochs=10**6,
+            batch_size=case.batch,
+            learning_rate=1e-4,
+            precision=precision,
+            compile=compile,
+            **settings,
+        )
+        job = TrainingJob(
+            training=training,
+            data=case.data(steps),
             seed=0,
             normalisation=([0.5], [0.5]),
+            channels_last=case.channels_last,
+        )
+        self.trainer = Trainer(
+            case.network(),
+            job,
+            device=prepare(device, None),
             store=Store(Path(self.folder.name)),
             stop=Stop(),
-            channels_last=case.channels_last,
-            device=choices.prepare(device, None),
-            task=TASKS["classification"],
-            resident=None,
         )
         began = time.perf_counter()
-        self.fitting.make_step()
+        self.trainer.choose_step()
         self.make_seconds = time.perf_counter() - began
 
     @property
     def how(self) -> str:
         """Precision and form of the step."""
-        step = {"step": "one graph", "off": "eager"}[self.fitting.compilation]
-        return f"{self.fitting.precision}, {step}"
+        step = {"step": "one graph", "off": "eager"}[self.trainer.compilation]
+        return f"{self.trainer.precision}, {step}"
 
     def images_per_second(self, _: int = 0) -> float:
-        self.fitting.one_epoch(Silent())
-        return self.fitting.record.history[-1]["images_per_second"]
+        self.trainer.one_epoch(Silent())
+        return self.trainer.state.history[-1].images_per_second
 
 
 class Bare:
@@ -84,17 +86,17 @@ class Bare:
     """
 
     def __init__(self, labmill: Labmill) -> None:
-        self.case, self.fitting = labmill.case, labmill.fitting
-        self.x, self.y = (t.to(self.fitting.device) for t in self.case.one_batch())
-        self.precision = self.fitting.precision
-        self.model = self.case.network().to(self.fitting.device)
+        self.case, self.trainer = labmill.case, labmill.trainer
+        self.x, self.y = (t.to(self.trainer.device) for t in self.case.one_batch())
+        self.precision = self.trainer.precision
+        self.model = self.case.network().to(self.trainer.device)
         if self.case.channels_last:
             self.model.to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-4, fused=True)
 
     def step(self) -> None:
-        if self.fitting.compilation == "step":
-            self.fitting.take(self.x, self.y, 1e-4)
+        if self.trainer.compilation == "step":
+            self.trainer.take(self.x, self.y, 1e-4)
             return
         with autocast(self.precision, self.x.device):
             outputs = self.model(self.x)

@@ -7,13 +7,21 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
+import psutil
 import yaml
 from cases import CASES, Case
 from ours import Labmill
 
+from labmill.core.job_workers import JobWorkers
+
 ROOT = Path(__file__).parents[1]
+WORKFLOW = [
+    *("--snakefile", str(ROOT / "Snakefile")),
+    *("--profile", str(ROOT / "profiles/local"), "--cores", "2"),
+]
 BY_LABEL = {(case.label, case.batch): case for case in CASES}
 SMALL = BY_LABEL["FMNIST CNN 8-8-100", 32]
 
@@ -44,17 +52,72 @@ def job_start(repeats: int) -> dict[str, float]:
     return found
 
 
+TORCH_JOB = "import torch\nimport snakemake.script\n"
+
+
+def warm_start(repeats: int) -> dict[str, float]:
+    """Processor seconds of a job that only imports torch, alone and in a worker's fork."""
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "job.py"
+        script.write_text(TORCH_JOB)
+        alone = [used([sys.executable, script])[0] for _ in range(repeats)]
+        workers = JobWorkers()
+        workers.run(str(script), {}, lambda pid: nullcontext())
+        (worker,) = workers.workers.values()
+        before = psutil.Process(worker.process.pid).cpu_times()
+        for _ in range(10 * repeats):
+            workers.run(str(script), {}, lambda pid: nullcontext())
+        after = psutil.Process(worker.process.pid).cpu_times()
+        workers.close()
+        forks = (sum(after) - sum(before)) / (10 * repeats)
+    return {"alone": statistics.median(alone), "in a fork": forks}
+
+
+def planning(sizes: tuple[int, ...]) -> list[dict[str, float]]:
+    """Processor seconds and memory to plan studies of so many jobs, three a variant."""
+    rows = []
+    for jobs in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            write_study(Path(folder), [(4, 8, 16)] * (jobs // 3))
+            row: dict[str, float] = {"jobs": jobs}
+            for name, command in {
+                "labmill plan": ["labmill.cli", "plan", "grid"],
+                "dry run": [
+                    "snakemake",
+                    "-n",
+                    "-q",
+                    *WORKFLOW,
+                    "results/grid/report.html",
+                ],
+            }.items():
+                call = [sys.executable, "-m", *command]
+                row[name], row[f"{name}, MB"] = used(call, Path(folder))
+            rows.append(row)
+    return rows
+
+
+def used(command: list, folder: Path | None = None) -> tuple[float, float]:
+    """Run a command; return its processor seconds and its peak memory in MB."""
+    process = subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, command
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1e3
+
+
 def saving() -> list[dict[str, object]]:
     """Size of the state and seconds to save it, for a small and a large network."""
     rows = []
     for label, batch in (("FMNIST CNN 8-8-100", 32), ("ResNet-18", 128), ("VGG16", 32)):
-        fitting = Labmill(BY_LABEL[label, batch], 1, compile="off").fitting
+        trainer = Labmill(BY_LABEL[label, batch], 1, compile="off").trainer
         seconds = []
         for _ in range(3):
             began = time.perf_counter()
-            fitting.save(within=False)
+            trainer.save(within=False)
             seconds.append(time.perf_counter() - began)
-        size = fitting.store.current.stat().st_size / 1e6
+        size = trainer.store.current.stat().st_size / 1e6
         rows.append({"label": label, "mb": size, "seconds": statistics.median(seconds)})
     return rows
 
@@ -157,8 +220,8 @@ def snakemake(folder: Path, targets: list[str]) -> None:
     subprocess.run(
         [
             *(sys.executable, "-m", "snakemake", *targets),
-            *("--snakefile", str(ROOT / "Snakefile")),
-            *("--profile", str(ROOT / "profiles/local"), "--cores", "2", "--quiet"),
+            *WORKFLOW,
+            "--quiet",
         ],
         check=True,
         cwd=folder,

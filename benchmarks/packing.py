@@ -1,6 +1,6 @@
 """Queue entries and wall time of a 40-run search with and without packing.
 
-Needs root and the SLURM packages; starts a cluster of its own (tests/slurm/cluster.py).
+Needs root and the SLURM packages; starts a cluster (tests/helpers/slurm_cluster.py).
 
     .venv/bin/python benchmarks/packing.py [RUNS] [PACK]
 """
@@ -11,12 +11,11 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests/slurm"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from cluster import GPUS, Cluster, unavailable
-from heads import Head
-
-from labmill.runtime import machine
+from helpers.slurm_cluster import GPUS, Cluster, unavailable
+from helpers.slurm_controllers import Head
+from labmill.core.provenance import machine
 
 TRAINING = {"epochs": 10, "batch_size": 32, "compile": "off", "precision": "fp32"}
 

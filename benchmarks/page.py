@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from labmill.runtime import processor, versions
+from labmill.core.provenance import processor
 
 BEGIN, END = "<!-- {}: begin -->", "<!-- {}: end -->"
 
@@ -17,7 +17,8 @@ def write_page(
     parts = [machine(rounds, threads)]
     for device, found in results.items():
         parts += [f"### Training on {device}", table(found), peak_lines(found["peaks"])]
-    parts += [start_lines(others["start"]), saving_table(others["saving"])]
+    parts += [start_lines(others["start"]), warm_line(others["warm"])]
+    parts += [planning_table(others["planning"]), saving_table(others["saving"])]
     parts += [growth_lines(others["growth"]), grid_lines(others["grid"])]
     figure = page.with_name("performance.svg")
     draw(figure, results)
@@ -38,7 +39,7 @@ def machine(rounds: int, threads: int) -> str:
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     return (
         f"`make bench` on {processor()}, {threads} threads, {gpu}; "
-        f"torch {versions(('torch',))['torch']}, Python {platform.python_version()}; "
+        f"torch {torch.__version__}, Python {platform.python_version()}; "
         f"n = {rounds} rounds, the candidates of a row in alternation in one process "
         "after a warm-up. Images per second: median ± half the distance between the "
         "quartiles. Random images; the loop and not the disk is measured."
@@ -95,6 +96,23 @@ def peak_lines(peaks: dict[str, float]) -> str:
 def start_lines(start: dict[str, float]) -> str:
     told = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in start.items())
     return f"### Around the steps\n\nFrom the start of a job: {told}."
+
+
+def warm_line(warm: dict[str, float]) -> str:
+    told = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in warm.items())
+    return f"Processor time of a job that only imports torch: {told}."
+
+
+def planning_table(rows: list[dict[str, float]]) -> str:
+    lines = ["| jobs | `labmill plan`, s | MB | `snakemake -n`, s | MB |"]
+    lines.append("|---|---|---|---|---|")
+    for row in rows:
+        lines.append(
+            f"| {row['jobs']:,} | {row['labmill plan']:.1f} | "
+            f"{row['labmill plan, MB']:.0f} | {row['dry run']:.1f} | "
+            f"{row['dry run, MB']:.0f} |"
+        )
+    return "\n".join(lines)
 
 
 def saving_table(rows: list[dict]) -> str:

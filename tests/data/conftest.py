@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from faulty_server import Site, serving
 
-from labmill.data.transfer import Patience
+from helpers.faulty_server import Site, serving
+from labmill.download.transfer import Patience
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labmill.data.archive import unpack
-from labmill.data.cifar10 import load
-from labmill.data.download import fetch
-from labmill.errors import LabmillError
+from labmill.core.errors import LabmillError
+from labmill.data.datasets.cifar10 import load
+from labmill.download.download import fetch
+from labmill.download.extract import unpack
 
 CONTENT = {f"set/{name}": random.Random(name).randbytes(40_000) for name in "ab"}
 WANTED = {

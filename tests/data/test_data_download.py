@@ -1,5 +1,6 @@
 """Fetching against a server on loopback that cuts, lies, hangs and redirects."""
 
+import errno
 import hashlib
 import json
 import logging
@@ -16,10 +17,12 @@ import time
 from pathlib import Path
 
 import pytest
-from faulty_server import (
+
+from helpers.faulty_server import (
     Site,
     corrupted,
     cut,
+    dripping,
     hanging,
     redirected,
     status,
@@ -28,9 +31,8 @@ from faulty_server import (
     whole,
     without_range,
 )
-
-from labmill.data.download import fetch
-from labmill.errors import LabmillError
+from labmill.core.errors import LabmillError
+from labmill.download.download import fetch
 
 CONTENT = random.Random(0).randbytes(300_000)
 NAME = "images.gz"
@@ -85,6 +87,8 @@ LASTING = {
     "hangs": ([hanging(0)], "timed out", 3),
     "redirects for ever": ([redirected(f"/{NAME}")], "redirect", None),
     "ignores Range and cuts": ([without_range(1000)], "1000 of 300000 bytes", None),
+    "drips": ([dripping(0.01)], "bytes a second (3 attempts)", 3),
+    "a byte per connection": ([cut(1)], "closed the connection at 3", 3),
     "endless": ([unmeasured(lambda c: c + c)], "more than the 300000 bytes", 1),
 }
 
@@ -187,7 +191,7 @@ FETCHER = textwrap.dedent(
     """
     import json, sys
     from pathlib import Path
-    from labmill.data.download import fetch
+    from labmill.download.download import fetch
     url, folder, sources = sys.argv[1:]
     fetch("some_set", json.loads(sources), urls=[url], folder=Path(folder))
     """
@@ -269,3 +273,20 @@ def test_a_folder_one_may_not_write_to_is_named(served, tmp_path, patience):
     (tmp_path / "file").touch()
     with pytest.raises(LabmillError, match=r"file/sub: cannot write there"):
         get(served, tmp_path / "file" / "sub", patience)
+
+
+def test_a_store_of_another_user_is_one_message(
+    served, tmp_path, patience, monkeypatch
+):
+    """A file is missing from a folder in which only its owner may write."""
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    (mirror / NAME).write_bytes(CONTENT)
+
+    def refused(_, target):
+        raise PermissionError(errno.EACCES, "Permission denied", str(target))
+
+    monkeypatch.setattr(shutil, "copyfile", refused)
+    store = tmp_path / "store"
+    with pytest.raises(LabmillError, match=r"store: cannot be written: Permission"):
+        get(served, store, patience, mirror=str(mirror))

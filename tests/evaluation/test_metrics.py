@@ -9,16 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from labmill.errors import LabmillError
+from labmill.core.errors import LabmillError
+from labmill.core.files import finite
 from labmill.evaluation.metrics import (
     calibration_error,
     confusion,
-    evaluate_logits,
     negative_log_likelihood,
+    score,
     scores,
-    top_k_accuracy,
 )
-from labmill.runtime import finite
 
 quick = settings(max_examples=80, deadline=None, derandomize=True)
 
@@ -77,23 +76,6 @@ def test_probabilities_agree_with_scikit_learn(case) -> None:
 
 
 @quick
-@given(answers(), st.integers(0, 3))
-def test_top_k(case, digits) -> None:
-    logits, labels = case
-    classes = logits.shape[1]
-    found = [top_k_accuracy(logits, labels, k) for k in range(1, classes + 1)]
-    assert found[0] == pytest.approx((logits.argmax(axis=1) == labels).mean())
-    assert found == sorted(found) and found[-1] == 1.0
-    distinct = logits + np.random.default_rng(digits).uniform(0, 1e-3, logits.shape)
-    if classes > 2:
-        for k in range(1, classes):
-            expected = reference.top_k_accuracy_score(
-                labels, distinct, k=k, labels=np.arange(classes)
-            )
-            assert top_k_accuracy(distinct, labels, k) == pytest.approx(expected)
-
-
-@quick
 @given(answers(), st.integers(1, 20))
 def test_calibration_error_is_its_definition(case, bins) -> None:
     logits, labels = case
@@ -136,16 +118,16 @@ def test_absent_classes_are_undefined_not_zero() -> None:
 @given(answers())
 def test_all_metrics_in_one_json_object(case) -> None:
     logits, labels = case
-    found = evaluate_logits(logits, labels)
-    assert json.loads(json.dumps(finite(found), allow_nan=False))
-    assert found["images"] == len(labels) == np.sum(found["confusion"])
-    assert ("top5_accuracy" in found) == (logits.shape[1] > 5)
-    assert found["accuracy"] == top_k_accuracy(logits, labels, 1)
+    names = [str(number) for number in range(logits.shape[1])]
+    found = score(logits, labels, names)
+    assert json.loads(json.dumps(finite(found.model_dump()), allow_nan=False))
+    assert found.n == len(labels) == np.sum(found.confusion)
+    assert found.accuracy == (logits.argmax(axis=1) == labels).mean()
 
 
 def test_huge_logits_do_not_overflow() -> None:
-    found = evaluate_logits(np.array([[1e30, -1e30], [0, 1e4]]), [0, 0])
-    assert found["nll"] == pytest.approx(5e3)
+    found = score(np.array([[1e30, -1e30], [0, 1e4]]), [0, 0], ["a", "b"])
+    assert found.loss == pytest.approx(5e3)
 
 
 @pytest.mark.parametrize(
@@ -162,9 +144,4 @@ def test_huge_logits_do_not_overflow() -> None:
 )
 def test_errors(logits, labels, message) -> None:
     with pytest.raises(LabmillError, match=message):
-        evaluate_logits(logits, labels)
-
-
-def test_k_must_fit_the_classes() -> None:
-    with pytest.raises(LabmillError, match=r"1\.\.3, not 4"):
-        top_k_accuracy(np.zeros((1, 3)), [0], 4)
+        score(logits, labels, ["a", "b", "c"])

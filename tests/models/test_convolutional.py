@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from labmill.errors import LabmillError
+from labmill.core.errors import LabmillError
 from labmill.models import (
     cnn,
-    description,
     dynamic_cnn,
+    layer_list,
     layers,
     lenet,
     resnet,
@@ -22,7 +22,7 @@ from labmill.models import (
     two_conv,
     vgg,
 )
-from labmill.models.description import parse, shapes, text
+from labmill.models.layer_list import parse, shapes, text
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ def _seed():
 COUNTS = st.integers(1, 5)
 WIDTHS = st.integers(1, 300)
 NORMS = st.none() | st.booleans()
-ACTIVATIONS = st.none() | st.sampled_from(description.ACTIVATIONS)
+ACTIVATIONS = st.none() | st.sampled_from(layer_list.ACTIVATIONS)
 CONVOLUTION = {
     "width": WIDTHS,
     "kernel": COUNTS,
@@ -47,14 +47,14 @@ CONVOLUTION = {
 }
 POOL = {"kernel": COUNTS, "stride": st.none() | COUNTS, "padding": st.integers(0, 2)}
 LAYERS = st.one_of(
-    st.builds(description.Convolution, **CONVOLUTION),
-    st.builds(description.Separable, **CONVOLUTION),
-    st.builds(description.MaxPool, **POOL),
-    st.builds(description.AveragePool, **POOL),
-    st.builds(description.AdaptivePool, size=COUNTS),
-    st.builds(description.Dropout, probability=st.sampled_from([0.0, 0.05, 0.5])),
-    st.builds(description.Flatten),
-    st.builds(description.Linear, width=WIDTHS, norm=NORMS, activation=ACTIVATIONS),
+    st.builds(layer_list.Convolution, **CONVOLUTION),
+    st.builds(layer_list.Separable, **CONVOLUTION),
+    st.builds(layer_list.MaxPool, **POOL),
+    st.builds(layer_list.AveragePool, **POOL),
+    st.builds(layer_list.AdaptivePool, size=COUNTS),
+    st.builds(layer_list.Dropout, probability=st.sampled_from([0.0, 0.05, 0.5])),
+    st.builds(layer_list.Flatten),
+    st.builds(layer_list.Linear, width=WIDTHS, norm=NORMS, activation=ACTIVATIONS),
 )
 
 
@@ -105,7 +105,7 @@ def test_a_wrong_line_is_named_with_what_is_allowed(line, says):
 def test_layers_that_do_not_follow_each_other_are_refused(lines, says):
     arguments = {"layers": lines, "image_size": 8, "in_channels": 3}
     with pytest.raises(LabmillError) as error:
-        description.check(arguments)
+        layer_list.check(arguments)
     assert says in str(error.value)
     with pytest.raises(LabmillError):
         cnn.build(num_classes=2, **arguments)
@@ -146,7 +146,7 @@ def test_defaults_apply_to_lines_that_do_not_say():
 
 
 def test_both_tables_of_activations_agree():
-    assert tuple(layers.ACTIVATIONS) == description.ACTIVATIONS
+    assert tuple(layers.ACTIVATIONS) == layer_list.ACTIVATIONS
 
 
 # --- published nets ----------------------------------------------------------------
@@ -395,3 +395,22 @@ def test_convolutions_start_as_identities():
     convolution = speednet.Group(4, 6, 6).conv1
     x = torch.randn(2, 4, 5, 5)
     torch.testing.assert_close(convolution(x)[:, :4], x)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "layers", "published"), [(3, 20, 0.27e6), (9, 56, 0.85e6)]
+)
+def test_the_resnets_for_cifar_have_the_published_sizes(blocks, layers, published):
+    """Two shortcuts are convolutions here, which the paper's networks do not have."""
+    built = resnet.build(num_classes=10, widths=[16, 32, 64], blocks=[blocks] * 3)
+    shortcuts = [
+        module
+        for name, module in built.named_modules()
+        if name.endswith("downsample") and module
+    ]
+    extra = sum(p.numel() for one in shortcuts for p in one.parameters())
+    weighty = (torch.nn.Conv2d, torch.nn.Linear)
+    found = sum(isinstance(module, weighty) for module in built.modules())
+    assert found - len(shortcuts) == layers and len(shortcuts) == 2
+    own = sum(p.numel() for p in built.parameters()) - extra
+    assert round(own / published, 2) == 1.0

@@ -9,9 +9,9 @@ import torch
 import yaml
 from test_conformance import CASES, NAMES, build, inputs
 
-from labmill import registry
-from labmill.errors import LabmillError
-from labmill.plan import Plan
+from labmill.core import registry
+from labmill.core.errors import LabmillError
+from labmill.plan.plan import Plan
 
 FACTS = {"num_classes", "image_size", "in_channels"}
 

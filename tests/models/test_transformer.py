@@ -148,7 +148,7 @@ def test_cached_decoding_equals_uncached(layers, padded):
     for position in range(8):
         x = model.embed(given[:, position : position + 1], position)
         for block, cache in zip(model.decoder, caches, strict=True):
-            x = block.step(x, cache, memory_mask=transformer.visible(mask))
+            x = block.step(x, cache, memory_mask=transformer.attention_mask(mask))
         steps.append(x)
     together = model.forward_features(source, target, source_padding=mask)
     torch.testing.assert_close(torch.cat(steps, dim=1), together)

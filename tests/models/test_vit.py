@@ -2,7 +2,6 @@
 
 from itertools import product
 
-import loop_reference
 import pytest
 import torch
 import torch_pruning
@@ -11,7 +10,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from labmill import registry
+from helpers import loop_reference
+from labmill.core import registry
 from labmill.models import vit
 from labmill.models.attention import Attention, HeadwiseProjection, causal_mask
 from labmill.models.embedding import PatchEmbedding

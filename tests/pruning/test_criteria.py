@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from networks import MODELS, build, inputs, structure_of
 from torch.nn import functional as F
 
-from labmill.errors import LabmillError
+from helpers.prunable_networks import MODELS, build, inputs, structure_of
+from labmill.core.errors import LabmillError
 from labmill.pruning.criteria import CRITERIA, criterion
-from labmill.pruning.removal import Structure
+from labmill.pruning.structure import Structure
 
 NAMES = [*CRITERIA, "random"]
 
@@ -110,8 +110,3 @@ def test_random_is_a_function_of_seed_layer_and_step():
         criterion("random", seed=0, step=2)(first),
     ]
     assert not any(torch.equal(draw(first), other) for other in others)
-
-
-def test_an_unknown_criterion_names_the_nearest():
-    with pytest.raises(LabmillError, match="did you mean 'squares'"):
-        criterion("square", seed=0, step=1)

@@ -3,18 +3,17 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import build
 
-from labmill.errors import LabmillError
+from helpers.prunable_networks import build
+from labmill.core.errors import LabmillError
 from labmill.pruning.criteria import criterion, squares
-from labmill.pruning.loop import Loop, layers_of
-from labmill.pruning.removal import Structure
+from labmill.pruning.schedule import Loop, layers_of
+from labmill.pruning.structure import Structure
 
 
 def loop(**settings):
-    return Loop(
-        **{"scope": "each", "remove": 1, "drop": None, "macs": None, **settings}
-    )
+    values = {"criterion": "l1", "scope": "each", "remove": 1}
+    return Loop(**values | {"drop": None, "macs": None} | settings)
 
 
 @pytest.fixture
@@ -82,25 +81,25 @@ def test_in_turn_takes_from_the_first_layer_only(structure):
 def test_in_turn_goes_on_with_the_next_layer_after_a_drop(structure):
     each = loop(scope="in_turn", drop=0.01)
     layers = structure.layers
-    assert each.goes_on_with(layers, structure, **SOUND) == layers
+    assert each.layers_for_next_step(layers, structure, **SOUND) == layers
     # Exactly the tolerance is not more than it, whatever the rounding.
     within = SOUND | {"lost": 0.8938 - 0.8838}
-    assert each.goes_on_with(layers, structure, **within) == layers
+    assert each.layers_for_next_step(layers, structure, **within) == layers
     beyond = SOUND | {"lost": 0.0101}
-    assert each.goes_on_with(layers, structure, **beyond) == layers[1:]
-    assert each.goes_on_with(layers[2:], structure, **beyond) == []
+    assert each.layers_for_next_step(layers, structure, **beyond) == layers[1:]
+    assert each.layers_for_next_step(layers[2:], structure, **beyond) == []
 
 
 def test_in_turn_goes_on_with_the_next_layer_after_the_last_unit(structure):
     structure.remove("conv1", [0, 1, 2])
     each = loop(scope="in_turn", drop=0.01)
-    assert each.goes_on_with(structure.layers, structure, **SOUND) == [
+    assert each.layers_for_next_step(structure.layers, structure, **SOUND) == [
         "conv2",
         "linear1",
     ]
     # A drop in the step that left one unit ends that layer, not the next one too.
     beyond = SOUND | {"lost": 0.02}
-    assert each.goes_on_with(structure.layers, structure, **beyond) == [
+    assert each.layers_for_next_step(structure.layers, structure, **beyond) == [
         "conv2",
         "linear1",
     ]
@@ -109,9 +108,15 @@ def test_in_turn_goes_on_with_the_next_layer_after_the_last_unit(structure):
 @pytest.mark.parametrize("scope", ["each", "global"])
 def test_other_scopes_end_with_the_drop(structure, scope):
     every = loop(scope=scope, drop=0.01)
-    assert every.goes_on_with(structure.layers, structure, **SOUND) == structure.layers
     assert (
-        every.goes_on_with(structure.layers, structure, **SOUND | {"lost": 0.02}) == []
+        every.layers_for_next_step(structure.layers, structure, **SOUND)
+        == structure.layers
+    )
+    assert (
+        every.layers_for_next_step(
+            structure.layers, structure, **SOUND | {"lost": 0.02}
+        )
+        == []
     )
 
 
@@ -121,12 +126,16 @@ def test_every_scope_ends_with_the_target_a_divergence_or_nothing_left(
 ):
     ends = loop(scope=scope, macs=0.5)
     layers = structure.layers
-    assert ends.goes_on_with(layers, structure, **SOUND | {"macs": 0.51}) == layers
-    assert ends.goes_on_with(layers, structure, **SOUND | {"macs": 0.5}) == []
-    assert ends.goes_on_with(layers, structure, **SOUND | {"diverged": True}) == []
+    assert (
+        ends.layers_for_next_step(layers, structure, **SOUND | {"macs": 0.51}) == layers
+    )
+    assert ends.layers_for_next_step(layers, structure, **SOUND | {"macs": 0.5}) == []
+    assert (
+        ends.layers_for_next_step(layers, structure, **SOUND | {"diverged": True}) == []
+    )
     for layer in layers:
         structure.remove(layer, range(1, len(structure.group(layer))))
-    assert ends.goes_on_with(layers, structure, **SOUND) == []
+    assert ends.layers_for_next_step(layers, structure, **SOUND) == []
     assert ends.removal(structure, layers_of(structure, None), squares) == {}
 
 

@@ -14,22 +14,25 @@ import torch
 from safetensors.torch import load_file
 from sklearn.datasets import load_digits
 
-from labmill import checkpoint
-from labmill.errors import LabmillError
-from labmill.plan import DECIDES
-from labmill.pruning import opening
+from helpers.data_records import made_card
+from helpers.job_records import provenance_of, run_files, save_network
+from labmill.core.errors import LabmillError
+from labmill.plan.run_jobs import DECIDES
+from labmill.pruning import loaded_run
 from labmill.pruning import step as step_module
-from labmill.pruning.control import control
+from labmill.pruning.controls import control
 from labmill.pruning.influence import influence
-from labmill.pruning.opening import macs
-from labmill.pruning.removal import Structure
+from labmill.pruning.loaded_run import macs
 from labmill.pruning.scoring import Validation
 from labmill.pruning.step import prune
-from labmill.study import Pruning, Run
-from labmill.trained import Trained
-from labmill.training import loop as engine
-from labmill.training.fit import fit
-from labmill.training.train import parts, train
+from labmill.pruning.structure import Structure
+from labmill.study.schema import Pruning, Run
+from labmill.training import checkpoint
+from labmill.training import trainer as engine
+from labmill.training.inputs import DatasetFiles, TrainingJob
+from labmill.training.train import train
+from labmill.training.trained_model import TrainedModel
+from labmill.training.trainer import fit
 
 RUN = {
     "variant": "net",
@@ -47,8 +50,7 @@ def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     digits = load_digits()
     np.save(folder / "images.npy", (digits.images * 15.9).astype(np.uint8)[:, None])
-    card = {"image_size": 8, "channels": 1, "mean": [0.3], "std": [0.37]}
-    (folder / "card.json").write_text(json.dumps(card))
+    made_card(folder / "card.json")
     order = np.random.default_rng(0).permutation(len(digits.target))
     np.savez(
         folder / "split.npz",
@@ -73,14 +75,11 @@ def dense(data, tmp_path_factory):
     run = Run.model_validate({**RUN, "training": TRAINING}, strict=False)
     train(
         run,
-        **data,
+        DatasetFiles(**data),
         start=None,
-        model=folder / "model.safetensors",
-        description=folder / "model.json",
-        history=folder / "history.csv",
-        batches=None,
+        out=run_files(folder),
         state=folder / "state",
-        provenance={"settings": run.model_dump(mode="json")},
+        provenance=provenance_of(run.model_dump(mode="json")),
         progress=False,
     )
     return folder
@@ -99,22 +98,19 @@ def settings(number=1, epochs=1, **loop):
 def in_folder(data, folder):
     """The network in a folder."""
     names = {"model": "model.safetensors", "description": "model.json"}
-    return Trained(**data, **{key: folder / name for key, name in names.items()})
+    return TrainedModel(**data, **{key: folder / name for key, name in names.items()})
 
 
 def one_step(data, folder, source, wanted, *, chosen=None):
     """Run a step into `folder`; its record."""
     before = source / "prune.json"
     prune(
-        wanted,
         in_folder(data, source),
         before=before if before.exists() else None,
-        model_out=folder / "model.safetensors",
-        description_out=folder / "model.json",
-        history=folder / "history.csv",
+        out=run_files(folder),
         record=folder / "prune.json",
         state=folder / "state",
-        provenance={"settings": wanted},
+        provenance=provenance_of(wanted),
         chosen=chosen,
     )
     return json.loads((folder / "prune.json").read_text())
@@ -135,10 +131,15 @@ def steps(data, dense, where, most=40, **loop):
 
 def accuracy(data, folder):
     run = Run.model_validate({**RUN, "training": TRAINING}, strict=False)
-    split = parts(run, data["images"], data["split"])
     network = checkpoint.load(folder / "model.safetensors", folder / "model.json")
-    cpu = torch.device("cpu")
-    return Validation(split, ([0.3], [0.37]), False, cpu).accuracy(network)
+    job = TrainingJob(
+        training=run.training,
+        data=DatasetFiles(**data).training_images(),
+        seed=0,
+        normalisation=([0.3], [0.37]),
+        channels_last=False,
+    )
+    return Validation(job, torch.device("cpu")).accuracy(network)
 
 
 def test_a_step_leaves_a_smaller_network_and_says_what_it_cost(data, dense, tmp_path):
@@ -167,7 +168,10 @@ def test_a_step_leaves_a_smaller_network_and_says_what_it_cost(data, dense, tmp_
     described = json.loads((folder / "model.json").read_text())
     assert described["training"]["status"] == "completed"
     assert described["training"]["parameters"] == record["parameters"]
-    assert described["provenance"] == record["provenance"]
+    # Both come from one job; each file is sealed by a digest of its own content.
+    jobs = [one["provenance"] for one in (described, record)]
+    assert jobs[0].pop("sha256") != jobs[1].pop("sha256")
+    assert jobs[0] == jobs[1]
     with (folder / "history.csv").open() as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1"]
 
@@ -252,14 +256,14 @@ def test_killed_while_fine_tuning_ends_with_the_same_bits(
     for folder in (whole, broken):
         folder.mkdir(parents=True)
     one_step(data, whole, dense, wanted)
-    note = engine.Fitting.note
+    note = engine.Trainer.note
 
     def killed(self, *arguments):
         os.kill(os.getpid(), signal.SIGTERM)
         return note(self, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine.Fitting, "note", killed)
+        patch.setattr(engine.Trainer, "note", killed)
         with pytest.raises(SystemExit) as left:
             one_step(data, broken, dense, wanted)
     assert left.value.code == 75
@@ -281,10 +285,10 @@ def test_killed_before_its_files_were_written(data, dense, tmp_path, monkeypatch
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(step_module, "write_json", killed)
+        patch.setattr(step_module.PruneRecord, "write", killed)
         with pytest.raises(KeyboardInterrupt):
             one_step(data, broken, dense, wanted)
-    monkeypatch.setattr(engine.Fitting, "run", killed)
+    monkeypatch.setattr(engine.Trainer, "run", killed)
     one_step(data, broken, dense, wanted)
     same(whole, broken)
 
@@ -298,11 +302,11 @@ def test_fine_tuning_begins_from_what_a_search_chose(
     wanted["run"]["fixed"] = ["training.epochs"]
     seen = []
 
-    def noted(network, training, *rest, **more):
-        seen.append(training)
-        return fit(network, training, *rest, **more)
+    def noted(network, job):
+        seen.append(job.training)
+        return fit(network, job)
 
-    monkeypatch.setattr(opening, "fit", noted)
+    monkeypatch.setattr(loaded_run, "fit", noted)
     one_step(data, tmp_path, dense, wanted, chosen=tmp_path / "chosen.json")
     assert [(t.batch_size, t.epochs) for t in seen] == [(77, 1)]
 
@@ -327,11 +331,11 @@ def test_a_split_without_validation_cannot_prune(data, dense, tmp_path):
 def test_influence_is_what_removal_really_costs(data, dense, tmp_path):
     run = Run.model_validate({**RUN, "training": TRAINING}, strict=False)
     criteria = ["squares", "l1", "taylor", "random"]
+    wanted = {"run": run.model_dump(mode="json"), "layers": None, "criteria": criteria}
     influence(
-        {"run": run.model_dump(mode="json"), "layers": None, "criteria": criteria},
         in_folder(data, dense),
         out=tmp_path / "influence.json",
-        provenance={},
+        provenance=provenance_of(wanted),
     )
     found = json.loads((tmp_path / "influence.json").read_text())
     assert found["accuracy"] == pytest.approx(accuracy(data, dense))
@@ -346,8 +350,7 @@ def test_influence_is_what_removal_really_costs(data, dense, tmp_path):
                 folder / "model.safetensors", folder / "model.json"
             )
             Structure(network).remove(layer, [unit])
-            files = folder / "model.safetensors", folder / "model.json"
-            checkpoint.save(network, json.loads(files[1].read_text()), *files, {})
+            save_network(network, "cnn", folder, {})
             expected = found["accuracy"] - accuracy(data, Path(folder))
             assert rows["accuracy_drop"][unit] == pytest.approx(expected, abs=1e-12)
 
@@ -360,19 +363,17 @@ def test_controls_are_trained_as_long_as_the_pruned_network(
     recipes = settings()
     out = tmp_path / kind
     out.mkdir()
+    wanted = {
+        "control": kind,
+        "run": recipes["run"] | {"training": TRAINING},
+        "finetune": recipes["finetune"],
+    }
     control(
-        {
-            "control": kind,
-            "run": recipes["run"] | {"training": TRAINING},
-            "finetune": recipes["finetune"],
-        },
         in_folder(data, dense),
         steps=[folder / "model.json" for folder in done],
-        model_out=out / "model.safetensors",
-        description_out=out / "model.json",
-        history=out / "history.csv",
+        out=run_files(out),
         state=out / "state",
-        provenance={},
+        provenance=provenance_of(wanted),
     )
     written = json.loads((out / "model.json").read_text())
     like = json.loads(

@@ -7,11 +7,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import MODELS, build, inputs, some_units, structure_of
 
-from labmill import checkpoint, registry
-from labmill.errors import LabmillError
-from labmill.pruning.removal import Structure
+from helpers.job_records import save_network
+from helpers.prunable_networks import MODELS, build, inputs, some_units, structure_of
+from labmill.core import registry
+from labmill.core.errors import LabmillError
+from labmill.pruning.structure import Structure
+from labmill.training import checkpoint
 
 EXACT = {"rtol": 1e-9, "atol": 1e-9}
 
@@ -116,8 +118,7 @@ def test_down_to_one_unit_everywhere_and_back_from_files(
 
     for function in ("load", "loads", "dump", "dumps", "Unpickler", "Pickler"):
         monkeypatch.setattr(pickle, function, refused)
-    files = tmp_path / "model.safetensors", tmp_path / "model.json"
-    checkpoint.save(model.float(), {"name": name}, *files, {})
+    files = save_network(model.float(), name, tmp_path, {})
     loaded = checkpoint.load(*files).double().eval()
     assert loaded.arguments() == model.arguments()
     torch.testing.assert_close(loaded(*x), model.double()(*x), rtol=0, atol=0)

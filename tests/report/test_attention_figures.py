@@ -1,14 +1,16 @@
 """Figures of what `examine` found, from files with known content."""
 
-import io
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from labmill.report.figures import (
+from helpers.report_records import PROVENANCE, results_with
+from labmill.report import style
+from labmill.report.figures import named
+from labmill.report.results import StudyResults
+from labmill.report.sections.attention.figures import (
     attention_distance,
     attention_maps,
     position_similarity,
@@ -24,7 +26,7 @@ LABELS = {
 
 
 @pytest.fixture
-def results(tmp_path: Path) -> SimpleNamespace:
+def results(tmp_path: Path) -> StudyResults:
     """Three variants; b and c add the same positions, b has no class token."""
     random = np.random.default_rng(0)
     shared = random.normal(size=(16, 8)).astype(np.float32)
@@ -47,41 +49,40 @@ def results(tmp_path: Path) -> SimpleNamespace:
             }
             for n in range(3)
         ]
-        figures = {"attention_distance": [[6.0, 7.0], [7.5, 8.0]], "stride": 4}
-        (tmp_path / f"{name}.json").write_text(json.dumps(figures | {"probe": probe}))
-    return SimpleNamespace(
-        study={"examine": {"variants": list(LABELS)}},
-        stages=lambda variant: [
-            {
-                "files": {
-                    "examine": f"{variant}.json",
-                    "examine_arrays": f"{variant}.npz",
-                }
-            }
-        ],
-        open=lambda record, file: json.loads(
-            (tmp_path / record["files"][file]).read_text()
-        ),
-        path=lambda name: tmp_path / name,
-        label=LABELS.get,
-    )
+        line = 4 * np.array([(y, x) for y in range(4) for x in range(4)])
+        even = np.linalg.norm(line[:, None] - line[None], axis=-1).mean()
+        record = {
+            "attention_distance": [[6.0, 7.0], [7.5, 8.0]],
+            "even_distance": float(even),
+            "distance_images": 4,
+            "stride": 4,
+            "probe": probe,
+            "probe_images": 10,
+            "validation_images": 10,
+            "position_similarity": None,
+            "provenance": PROVENANCE,
+        }
+        (tmp_path / f"{name}.json").write_text(json.dumps(record))
+    files = {
+        name: {"examine": f"{name}.json", "examine_arrays": f"{name}.npz"}
+        for name in LABELS
+    }
+    study = {"examine": {"variants": list(LABELS)}}
+    return results_with(tmp_path, files, study, LABELS)
 
 
 @pytest.mark.parametrize("module", FIGURES, ids=lambda m: m.__name__.split(".")[-1])
-def test_nothing_examined_draws_nothing(module):
-    assert module.draw(SimpleNamespace(study={"examine": None})) is None
+def test_nothing_examined_draws_nothing(module, tmp_path: Path):
+    assert not module.draw(results_with(tmp_path, {}, {"examine": None}))
 
 
 @pytest.mark.parametrize("module", FIGURES, ids=lambda m: m.__name__.split(".")[-1])
-def test_draws_and_saves(module, results: SimpleNamespace):
-    drawn = module.draw(results)
-    for figure in drawn if isinstance(drawn, list) else [drawn]:
-        stream = io.StringIO()
-        figure.savefig(stream, format="svg")
-        assert "<svg" in stream.getvalue()
+def test_draws_and_saves(module, results: StudyResults):
+    for figure in named(module.draw(results)).values():
+        assert "<svg" in style.svg(figure)
 
 
-def test_equal_positions_share_a_panel(results: SimpleNamespace):
+def test_equal_positions_share_a_panel(results: StudyResults):
     figure = position_similarity.draw(results)
     titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
     assert titles == ["learnable", "sinusoidal"]
@@ -89,7 +90,7 @@ def test_equal_positions_share_a_panel(results: SimpleNamespace):
     assert np.allclose(np.diag(matrix), 1)
 
 
-def test_a_map_per_layer_the_rollout_and_the_decoder(results: SimpleNamespace):
+def test_a_map_per_layer_the_rollout_and_the_decoder(results: StudyResults):
     columns = [
         [axes.get_title() for axes in figure.axes if axes.get_title()]
         for figure in attention_maps.draw(results)
@@ -98,7 +99,7 @@ def test_a_map_per_layer_the_rollout_and_the_decoder(results: SimpleNamespace):
     assert columns == [layers, layers, [*layers, "Decoder"]]
 
 
-def test_the_scale_of_a_map_ends_at_what_is_reached(results: SimpleNamespace):
+def test_the_scale_of_a_map_ends_at_what_is_reached(results: StudyResults):
     for figure in attention_maps.draw(results):
         images = [image for axes in figure.axes for image in axes.images]
         maps = [image for image in images if image.get_array().shape == (4, 4)]
@@ -106,7 +107,7 @@ def test_the_scale_of_a_map_ends_at_what_is_reached(results: SimpleNamespace):
         assert {image.get_clim() for image in maps} == {(-top, top)}
 
 
-def test_distances_in_pixels_one_mark_per_head(results: SimpleNamespace):
+def test_distances_in_pixels_one_mark_per_head(results: StudyResults):
     first = attention_distance.draw(results).axes[0]
     heads = [line.get_ydata().tolist() for line in first.lines[:2]]
     assert heads == [[6.0, 7.5], [7.0, 8.0]]
@@ -117,7 +118,7 @@ def test_distances_in_pixels_one_mark_per_head(results: SimpleNamespace):
     assert 5 < bottom < 6 and even < top < even + 2
 
 
-def test_probes_in_percent_and_gaps_where_no_token_is(results: SimpleNamespace):
+def test_probes_in_percent_and_gaps_where_no_token_is(results: StudyResults):
     patches, token = probe_depth.draw(results).axes
     assert patches.lines[0].get_ydata().tolist() == pytest.approx([20, 30, 40])
     assert np.isnan(token.lines[1].get_ydata()).all()

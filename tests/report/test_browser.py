@@ -1,4 +1,4 @@
-"""The page in a browser: silent, offline, sortable, interactive, accessible."""
+"""The page in a browser: silent, offline, sortable, filtered, accessible."""
 
 import shutil
 from collections.abc import Iterator
@@ -66,45 +66,20 @@ def look(browser, report: Path) -> Iterator:
     assert said == []
 
 
-def see_all(page) -> int:
-    """Scroll through the page so that every chart is drawn; returns how many are."""
-    for chart in page.query_selector_all("figure:has([data-chart])"):
-        chart.scroll_into_view_if_needed()
-    charts = page.locator("[data-chart]").count()
-    page.wait_for_function(
-        "n => document.querySelectorAll('[data-state=drawn]').length === n", arg=charts
-    )
-    return charts
-
-
-def test_charts_are_drawn_in_place_of_the_still_figures(look):
+def test_a_click_on_a_mark_filters_every_figure_and_table(look):
     page = look()
-    assert see_all(page) >= 5
-    for chart in page.query_selector_all("[data-chart]"):
-        assert chart.query_selector("svg").bounding_box()["width"] > 400
-        assert chart.evaluate("c => c.previousElementSibling.hidden")
-
-
-def test_the_legend_filters(look):
-    page = look()
-    see_all(page)
-    chart = page.locator("[data-chart=curves]")
-    faint = "g => [...g.querySelectorAll('.mark-line path')].filter(p => +getComputedStyle(p).opacity < .2).length"
-    assert chart.evaluate(faint) == 0
-    chart.locator(".role-legend-symbol path").first.click(force=True)
-    page.wait_for_timeout(300)
-    assert chart.evaluate(faint) > 0
-
-
-def test_the_search_is_coloured_by_the_chosen_setting(look):
-    page = look()
-    see_all(page)
-    chart = page.locator("[data-chart=search]")
-    labels = "c => [...c.querySelectorAll('.role-legend-label text')].map(t => t.textContent)"
-    assert chart.evaluate(labels) == ["0.0001", "0.001", "0.01"]
-    chart.locator("select").first.select_option(index=1)
-    page.wait_for_timeout(300)
-    assert chart.evaluate(labels) == ["8", "16", "32", "64"]
+    faint = """label => [...document.querySelectorAll(`main .wide [data-of="${label}"]`)]
+        .filter(mark => +getComputedStyle(mark).opacity < .2).length"""
+    rows = """label => [...document.querySelectorAll("main .scroll tbody tr.faint")]
+        .filter(row => row.cells[0].textContent.trim() === label).length"""
+    curve = page.locator("[id=fig-curves] .wide [data-of=CNN] path").first
+    other = "ViT, learnable, relu"
+    assert page.evaluate(faint, other) == 0
+    curve.dispatch_event("click")
+    assert page.evaluate(faint, other) > 5 and page.evaluate(rows, other) > 1
+    assert page.evaluate(faint, "CNN") == page.evaluate(rows, "CNN") == 0
+    curve.dispatch_event("click")
+    assert page.evaluate(faint, other) == page.evaluate(rows, other) == 0
 
 
 def test_tables_are_sorted_by_mouse_and_keyboard(look):
@@ -125,6 +100,22 @@ def test_tables_are_sorted_by_mouse_and_keyboard(look):
     assert table.locator("th").nth(1).get_attribute("aria-sort") == "descending"
 
 
+def test_tables_are_copied_as_csv_markdown_and_latex(look):
+    page = look(permissions=["clipboard-read", "clipboard-write"])
+    table = page.locator(".scroll", has_text="Accuracy by variant")
+    bar = table.locator("xpath=following-sibling::div[1]")
+    starts = {
+        "CSV": "Variant,Test accuracy,",
+        "Markdown": "| Variant | Test accuracy |",
+        "LaTeX": "\\begin{tabular}{lrrrrrrr}\n\\toprule\nVariant & Test accuracy &",
+    }
+    for name, start in starts.items():
+        bar.get_by_role("button", name=name).click()
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert copied.startswith(start) and "ViT, learnable, relu" in copied
+        assert copied.count("\n") >= 5
+
+
 def test_a_cell_of_the_explorer_shows_its_images(look):
     page = look()
     place = page.locator("#labmill-explorer")
@@ -142,22 +133,20 @@ def test_a_cell_of_the_explorer_shows_its_images(look):
 @pytest.mark.parametrize("width", [390, 768, 1280])
 def test_no_page_is_wider_than_its_screen(look, width):
     page = look(width)
-    see_all(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    cut = """charts => charts.flatMap(chart => {
-        const frame = chart.getBoundingClientRect();
-        return [...chart.querySelectorAll("svg text")].filter(text => {
-            const box = text.getBoundingClientRect();
-            const shown = box.width && +getComputedStyle(text).opacity > 0;
-            return shown && (box.left < frame.left - 1 || box.right > frame.right + 1);
-        }).map(text => `${chart.dataset.chart}: ${text.textContent}`);
-    })"""
-    assert page.eval_on_selector_all("[data-chart]", cut) == []
+    wider = """drawings => drawings.filter(one => one.scrollWidth > one.clientWidth)
+        .map(one => one.closest("figure").id)"""
+    assert page.eval_on_selector_all(".drawing", wider) == []
+    kind = "narrow" if width < 640 else "wide"
+    shown = "all => new Set(all.filter(one => one.checkVisibility()).map(one => one.classList[0])).size"
+    assert (
+        page.eval_on_selector_all(".drawing svg.wide, .drawing svg.narrow", shown) == 1
+    )
+    assert page.locator(f"#fig-curves svg.{kind}").is_visible()
 
 
-def test_dark_mode_turns_page_figures_and_charts(look):
+def test_dark_mode_turns_page_and_figures(look):
     page = look(color_scheme="dark")
-    see_all(page)
     brightness = (
         "c => c.match(/[\\d.]+/g).slice(0, 3).reduce((a, b) => a + +b, 0) / 765"
     )
@@ -167,14 +156,12 @@ def test_dark_mode_turns_page_figures_and_charts(look):
 
     body = page.evaluate("getComputedStyle(document.body).backgroundColor")
     words = page.evaluate("getComputedStyle(document.body).color")
-    axis = page.locator("[data-chart=curves] .role-axis-label text").first
-    still = "getComputedStyle(document.querySelector('.drawing:not([hidden]) svg [style*=ink]')).fill"
+    ink = "getComputedStyle(document.querySelector('.drawing svg.wide [style*=ink]')).fill"
+    shade = "getComputedStyle(document.querySelector('.drawing svg.wide [style*=heat-0]')).fill"
     assert light(body) < 0.2 < 0.8 < light(words)
-    assert light(axis.evaluate("t => getComputedStyle(t).fill")) > 0.8
-    assert light(page.evaluate(still)) > 0.8
+    assert light(page.evaluate(ink)) > 0.8 and light(page.evaluate(shade)) < 0.2
     page.emulate_media(color_scheme="light")
-    page.wait_for_timeout(500)
-    assert light(axis.evaluate("t => getComputedStyle(t).fill")) < 0.2
+    assert light(page.evaluate(ink)) < 0.2 and light(page.evaluate(shade)) > 0.8
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -182,7 +169,6 @@ def test_axe_finds_nothing_serious(look, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     # axe adds a script of its own, which the page's policy rightly refuses.
     page = look(color_scheme=scheme, bypass_csp=True)
-    see_all(page)
     # A still figure is one image to those who cannot see it, not its thousand strokes.
     context = {"exclude": [[".drawing svg > *"]]}
     found = axe.Axe().run(page, context=context).response["violations"]
@@ -196,15 +182,79 @@ def test_axe_finds_nothing_serious(look, scheme):
 
 def test_without_scripts_all_figures_are_still_there(look):
     page = look(java_script_enabled=False)
-    figures = page.locator(".drawing svg")
+    figures = page.locator(".drawing svg.wide")
     assert figures.count() > 10
     assert all(figures.nth(i).is_visible() for i in range(figures.count()))
 
 
-def test_on_paper_the_still_figures_stand_and_the_controls_do_not(look):
-    page = look()
-    see_all(page)
+def test_on_paper_the_wide_figures_stand_and_the_controls_do_not(look):
+    page = look(390)
     page.emulate_media(media="print")
-    assert not page.locator("[data-chart=curves]").is_visible()
-    assert page.locator("figure:has([data-chart=curves]) .drawing svg").is_visible()
+    assert page.locator("#fig-curves svg.wide").is_visible()
+    assert not page.locator("#fig-curves svg.narrow").is_visible()
     assert not page.locator("nav").is_visible()
+
+
+def test_the_selector_of_variants_works_by_keyboard_in_all_views(look):
+    page = look()
+    page.locator(".selector summary").focus()
+    page.keyboard.press("Enter")
+    page.get_by_label("CNN", exact=True).focus()
+    page.keyboard.press("Space")
+    assert page.get_by_label("CNN", exact=True).is_checked()
+    assert page.locator("main .scroll tbody tr.faint").count()
+    assert page.locator(".drawing svg.wide [data-of].faint").count()
+    page.keyboard.press("Space")
+    assert not page.locator(".faint").count()
+
+
+@pytest.mark.parametrize("which", ["first", "last"])
+def test_a_link_to_a_claim_shows_its_card_by_keyboard(look, which: str):
+    page = look(reduced_motion="reduce")
+    link = getattr(page.locator('main a[href^="#claim-"]:visible'), which)
+    number = int(link.get_attribute("href").removeprefix("#claim-"))
+    link.focus()  # the browser scrolls to the last one
+    card = page.locator(".card")
+    card.wait_for(state="visible")
+    page.wait_for_timeout(500)
+    assert card.is_visible()
+    assert card.locator("strong").inner_text() == f"C{number}"
+    beside = """link => {
+        const [at, card] = [link, document.querySelector(".card")].map(
+            one => one.getBoundingClientRect());
+        return [card.top - at.bottom, at.top - card.bottom].some(
+            gap => 0 <= gap && gap < 20) && 0 <= at.top && at.bottom <= innerHeight;
+    }"""
+    assert link.evaluate(beside)
+    page.keyboard.press("Escape")
+    card.wait_for(state="hidden")
+
+
+def test_links_of_the_contents_land_at_their_headings(look):
+    page = look(reduced_motion="reduce")
+    for link in page.locator('nav a[href^="#section-"]').all():
+        page.goto(page.url.partition("#")[0] + link.get_attribute("href"))
+        page.wait_for_timeout(50)
+        name = link.get_attribute("href").removeprefix("#")
+        top, left = page.evaluate(
+            """name => [document.getElementById(name).getBoundingClientRect().top,
+            document.documentElement.scrollHeight - innerHeight - scrollY]""",
+            name,
+        )
+        assert abs(top) <= 40 or left < 2, name
+
+
+def test_no_figure_scrolls_sideways_on_a_phone(look):
+    page = look(390)
+    wide = """[...document.querySelectorAll(".drawing")]
+        .filter(one => one.scrollWidth > one.clientWidth + 1).length"""
+    assert page.evaluate(wide) == 0
+
+
+def test_a_term_is_explained_on_focus(look):
+    page = look()
+    term = page.locator(".term").first
+    told = page.locator(f"#{term.get_attribute('aria-describedby')}")
+    assert told.is_hidden()
+    term.focus()
+    assert told.is_visible()

@@ -1,79 +1,96 @@
 """Every figure of the registry, on the same results."""
 
-import copy
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from document import results_of
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.text import Text
+import torch
 
-from labmill import registry
-from labmill.report import charts, style
-from labmill.report.claims.words import named
-from labmill.report.contents.choices import ranking
-from labmill.report.figures import augmentation, curves, draw, forest, samples
-from labmill.report.results import Results
-from labmill.report.searched import FEW
-
-NAMES = registry.names("report/figures")
-# What synthetic results have content for, by its file name.
-DRAWN = {
-    "accuracy",
-    "balance",
-    "class_accuracy",
-    "confusion",
-    "cost",
-    "curves",
-    "forest",
-    "losses",
-    "mistakes",
-    "predicted",
-    "pruning_cost",
-    "pruning_steps",
-    "published",
-    "published_epochs",
-    "samples",
-    "search",
-    "search_effects",
-    "search_parallel",
-    "search_pareto",
-}
+from helpers.drawn_figures import assert_whole, words_of
+from helpers.report_page import results_of
+from labmill.data.augment import Augmentation
+from labmill.report import style
+from labmill.report.figures import draw
+from labmill.report.results import StudyResults
+from labmill.report.sections.classes.figures import class_accuracy
+from labmill.report.sections.comparisons.figures import forest
+from labmill.report.sections.curves.figures import curves
+from labmill.report.sections.data.figures import augmentation, samples
+from labmill.report.sections.search.points import FEW
+from labmill.report.sections.search.tables import ranking
+from labmill.report.text import named
+from labmill.training.data_loader import Batches, Normaliser, Source
+from labmill.training.tasks import TASKS
 
 
 @pytest.fixture(scope="module")
-def results(report_folder: Path) -> Results:
+def results(report_folder: Path) -> StudyResults:
     return results_of(report_folder)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_figures_are_readable_or_absent(name, results):
-    drawings = draw(name, results)
-    assert bool(drawings) or name not in DRAWN
-    for drawing in drawings:
-        assert len(drawing.caption) > 20 and len(drawing.alt) > 20
-        width, height = drawing.figure.get_size_inches()
-        assert width <= 6.31 and height <= 9  # the page's text
-        assert_whole(drawing.figure)
-        for text in words_of(drawing.figure):
-            assert text.get_fontsize() >= 8, text.get_text()
+def test_marks_have_a_tooltip_and_the_name_of_their_variant(results):
+    (drawing,) = draw("cost", results)
+    for label in results.variants.values():
+        marks = re.findall(
+            rf'<g data-of="{label}"><title>{label}: [^<]+</title>', drawing.svg
+        )
+        assert len(marks) == 3, label
 
 
-def words_of(figure: Figure) -> list[Text]:
-    """Every text that can be seen."""
-    found = figure.findobj(Text)
-    return [one for one in found if one.get_text().strip() and one.get_visible()]
+def test_notes_hold_any_text():
+    drawn = style.figure(2)
+    style.note(drawn.subplots().plot([1, 2]), 'It\'s <b> & "ρ" | 1', of='a "b"')
+    assert (
+        '<g data-of="a &quot;b&quot;"><title>It&#x27;s &lt;b&gt; &amp; '
+        in style.svg(drawn)
+    )
 
 
-def assert_whole(figure: Figure) -> None:
-    """Nothing of it is cut off at the figure's edge."""
-    FigureCanvasAgg(figure).draw()
-    box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
-    assert box.x0 >= -0.02 and box.x1 <= width + 0.02
-    assert box.y0 >= -0.02 and box.y1 <= height + 0.02
+def test_only_names_that_marks_have_can_be_chosen_in_a_legend(results):
+    """Of curves, the legend tells training and validation, by which nothing is filtered."""
+    (drawing,) = draw("curves", results)
+    assert set(re.findall('data-of="([^"]+)"', drawing.svg)) == {
+        *results.variants.values()
+    }
+
+
+@pytest.mark.parametrize("ramp", [style.HEAT, style.DARK_HEAT])
+def test_words_are_read_on_every_shade_of_a_heat_map(ramp):
+    pale, deep = (
+        ("#000000", "#ffffff") if ramp is style.HEAT else ("#ffffff", "#000000")
+    )
+    for level, shade in enumerate(ramp):
+        ink = deep if level >= style.DEEP else pale
+        assert style.contrast(ink, shade) >= 4.5, shade
+
+
+def test_words_on_any_colour_of_the_palette_are_read():
+    for color in style.PALETTE:
+        assert style.contrast(style.ink_on(color), color) >= 4.5
+
+
+@pytest.mark.parametrize(
+    "name", ["accuracy", "curves", "cost", "published", "class_accuracy"]
+)
+def test_charts_of_accuracy_tell_what_guessing_gets(name, results, monkeypatch):
+    monkeypatch.setattr(class_accuracy, "BARS", 10)
+    for drawing in draw(name, results):
+        for figure in (drawing.figure, drawing.phone):
+            said = " ".join(text.get_text() for text in words_of(figure))
+            assert f"guessing {100 * results.guessing:.3g} %" in said
+
+
+def test_guessing_is_a_line_where_the_axis_reaches_it_and_words_elsewhere():
+    drawn, axes = style.figure(2), []
+    for values in ([15, 40], [90, 95]):
+        axes.append(drawn.add_subplot())
+        axes[-1].plot(values)
+        axes[-1].set_ylabel("Accuracy (%)")
+        style.guessing(axes[-1], 0.1)
+    assert len(axes[0].lines) == 2 and axes[0].get_ylabel() == "Accuracy (%)"
+    assert len(axes[1].lines) == 1 and "guessing 10 %" in axes[1].get_ylabel()
 
 
 def test_panels_that_share_an_axis_show_all_their_curves(results):
@@ -91,10 +108,10 @@ def test_a_loss_that_explodes_leaves_the_others_readable():
     assert curves.highest([float("nan")]) is None
 
 
-@pytest.mark.parametrize("width", [style.WIDTH, 0.6 * style.WIDTH])
-def test_a_legend_takes_as_many_columns_as_fit(width):
+@pytest.mark.parametrize("share", [1, 0.6])
+def test_a_legend_takes_as_many_columns_as_fit(share):
     names = ["as published, augmented", "speed-run network", "one", "two", "three"]
-    drawn = style.figure(2, width)
+    drawn = style.figure(2, share)
     drawn.subplots()
     style.legend(drawn, names, [{"color": style.color(i)} for i in range(5)])
     assert_whole(drawn)
@@ -105,21 +122,55 @@ def test_no_two_variants_look_alike():
     assert len(looks) == 28
 
 
+def augment(monkeypatch, results, *, epochs, **settings):
+    """Let the first run of the CNN be one that augments, for so many epochs."""
+    (run, *_) = results.stages("cnn")
+    monkeypatch.setattr(augmentation, "augmented", lambda results: run)
+    monkeypatch.setattr(augmentation, "augmentation", lambda run: settings)
+    monkeypatch.setattr(run, "rows", lambda: run_rows(run).head(epochs))
+
+
+def run_rows(run):
+    return pd.read_csv(run.path("history"))
+
+
 def test_rows_of_augmented_images_keep_their_names(results, monkeypatch):
-    found = ("recipe", {"flip": True, "crop": 1}, 0, 5)
-    monkeypatch.setattr(augmentation, "augmented", lambda results: found)
+    augment(monkeypatch, results, epochs=5, flip=True, crop=1)
     pool = results.pool.images.repeat(4, axis=2).repeat(4, axis=3)
     monkeypatch.setitem(results.__dict__, "pool", pool)
     assert_whole(augmentation.draw(results))
 
 
+def test_mixed_images_are_shown_as_training_saw_them(results, monkeypatch):
+    augment(monkeypatch, results, epochs=3, mixup={"alpha": 8.0})
+    seen = []
+    monkeypatch.setattr(style, "picture", lambda _, image: seen.append(image))
+    augmentation.draw(results)
+    (run, *_) = results.stages("cnn")
+    part, size = results.parts["train"], results.pool[0].shape[-1]
+    batches = Batches(
+        Source(results.pool.images, np.zeros(10**5, int), part, torch.device("cpu")),
+        TASKS["classification"],
+        Augmentation({"mixup": {"alpha": 8.0}}, size),
+        Normaliser(([0.0], [1 / 255]), torch.device("cpu"), channels_last=False),
+        batch_size=10**5,
+        seed=run.seed,
+        classes=1,
+    )
+    ((x, _),) = batches.epoch(0)
+    trained = {tuple(image.flatten().round().int().tolist()) for image in x}
+    row, width = size + size // 6, samples.framed(results.pool[0]).shape[1]
+    for left in range(0, 10 * width, width):
+        shown = seen[0][row : row + size, left : left + size, 0]
+        assert tuple(shown.flatten().tolist()) in trained
+
+
 def test_augmentation_shows_no_more_epochs_than_were_trained(results, monkeypatch):
-    found = ("recipe", {"flip": True}, 0, 2)
-    monkeypatch.setattr(augmentation, "augmented", lambda results: found)
+    augment(monkeypatch, results, epochs=2, flip=True)
     axes = augmentation.draw(results).axes[0]
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert names == ["original", "epoch 1", "epoch 2"]
-    assert axes.get_title() == "recipe, seed 0"
+    assert axes.get_title() == "CNN, seed 0"
 
 
 def test_gaps_between_images_are_clear_so_that_dark_pages_stay_dark():
@@ -131,21 +182,13 @@ def test_gaps_between_images_are_clear_so_that_dark_pages_stay_dark():
         assert not framed[:, 20:].any()
 
 
-def test_each_part_of_the_curves_has_its_chart(results, monkeypatch):
+def test_curves_of_many_variants_are_split_and_keep_their_colours(results, monkeypatch):
     monkeypatch.setattr(curves, "PANELS", 2)
     drawings = draw("curves", results)
     assert len(drawings) == 3
-    shown = [row["name"] for d in drawings for row in d.chart["data"]["values"]]
-    assert list(dict.fromkeys(shown)) == list(results.variants.values())
-    assert drawings[1].chart["encoding"]["color"]["scale"]["range"][0] == style.color(2)
-
-
-def test_a_long_training_is_thinned_and_keeps_its_ends():
-    history = pd.DataFrame({"epoch": range(1, 301), "train_loss": [0.5] * 300})
-    history.loc[9, "train_loss"] = float("nan")
-    epochs = charts.line(history, "train_loss")["epoch"]
-    assert epochs[0] == 1 and epochs[-1] == 300 and 10 not in epochs
-    assert len(epochs) <= charts.MARKS + 1
+    titles = [axes.get_title() for d in drawings for axes in d.figure.axes]
+    assert titles == list(results.variants.values())
+    assert drawings[1].figure.axes[0].lines[0].get_color() == style.color(2)
 
 
 def test_a_forest_row_names_both_sides_whole(results, monkeypatch):
@@ -186,23 +229,13 @@ def test_a_forest_of_many_rows_is_split_and_drops_nothing(results, monkeypatch):
     assert names == [f"v{i}" for i in (*range(30, 60), *range(30))]
 
 
-@pytest.mark.parametrize("name", sorted(DRAWN))
-def test_legends_stand_outside_the_data(name, results):
-    for drawing in draw(name, results):
-        FigureCanvasAgg(drawing.figure).draw()
-        frames = [axes.get_window_extent() for axes in drawing.figure.axes]
-        for legend in drawing.figure.legends:
-            box = legend.get_window_extent()
-            assert not any(box.overlaps(frame) for frame in frames)
-
-
 def test_a_diverged_run_enters_no_mean(results):
     assert len(results.values("vit_sin_tanh", "test_accuracy")) == 2
     assert len(results.values("vit_sin_relu", "test_accuracy")) == 3
 
 
-@pytest.mark.parametrize("name", ["search", "search_parallel", "search_effects"])
-def test_every_search_has_its_figure_and_chart(name, report_folder):
+@pytest.mark.parametrize("name", ["search", "search_effects"])
+def test_every_search_has_its_figure(name, report_folder):
     results = results_of(report_folder)
     chosen = next(iter(results.searches.values()))
     # A cached property: set, it is what the study found.
@@ -213,25 +246,27 @@ def test_every_search_has_its_figure_and_chart(name, report_folder):
         drawing.caption.endswith(f"(search {word})")
         for drawing, word in zip(drawings, ("first", "second"), strict=True)
     ] == [True, True]
-    assert all(drawing.chart for drawing in drawings)
 
 
 def test_a_search_of_few_points_is_one_table_and_no_figure(report_folder):
     results = results_of(report_folder)
     chosen = next(iter(results.searches.values()))
-    small = {**chosen, "ranking": chosen["ranking"][:FEW]}
+    small = chosen.model_copy(update={"ranking": chosen.ranking[:FEW]})
     results.__dict__["searches"] = {"small": small}
-    assert draw("search", results) == draw("search_pareto", results) == []
+    assert draw("search", results) == []
     assert len(ranking(results, "small").rows) == FEW
 
 
 def test_a_setting_with_one_value_is_no_panel(report_folder):
     results = results_of(report_folder)
-    # A copy: files that were read are shared by all tests.
-    chosen = copy.deepcopy(next(iter(results.searches.values())))
-    for point in chosen["ranking"]:
-        point["settings"]["training.batch_size"] = 32
-    results.__dict__["searches"] = {"only": chosen}
-    ((drawing,), (chart,)) = draw("search", results), draw("search_effects", results)
+    chosen = next(iter(results.searches.values()))
+    same = {"training.batch_size": 32}
+    points = [
+        p.model_copy(update={"settings": p.settings | same}) for p in chosen.ranking
+    ]
+    results.__dict__["searches"] = {
+        "only": chosen.model_copy(update={"ranking": points})
+    }
+    ((drawing,), (other,)) = draw("search", results), draw("search_effects", results)
     panels = [axes.get_legend().get_title().get_text() for axes in drawing.figure.axes]
-    assert "batch size" not in panels and len(panels) == len(chart.figure.axes)
+    assert "batch size" not in panels and len(panels) == len(other.figure.axes)

@@ -11,7 +11,6 @@ from PIL import Image
 from labmill.report import style
 from labmill.report.figures import Drawing
 from labmill.report.inline import outlines, placed, tight
-from labmill.report.write import svg
 
 PIXELS = np.zeros((4, 4, 4), np.uint8)
 PIXELS[..., 3] = 255
@@ -19,18 +18,18 @@ PIXELS[::2, 1::2] = [200, 30, 0, 255]
 
 
 @pytest.fixture(scope="module")
-def drawn() -> str:
+def drawn() -> Drawing:
     """The same picture twice, a line and words."""
     figure = style.figure(2)
     for axes in figure.subplots(1, 3)[:2]:
         axes.imshow(PIXELS, interpolation="none")
     figure.axes[2].plot(np.linspace(0, 1, 50) ** 2)
     figure.axes[2].set_title("Words")
-    return svg(Drawing("a", figure, "caption", "words"))
+    return Drawing("a", figure, figure, "caption", "words")
 
 
 def test_names_stand_once_and_references_lead_to_them(drawn):
-    page = outlines([drawn]) + placed("a", drawn, "x", False)
+    page = outlines([drawn.svg]) + placed("a", drawn.svg, "x", drawn.narrow_svg)
     names = re.findall(r'\bid="([^"]+)"', page)
     assert len(names) == len(set(names))
     used = re.findall(r'<use href="#([^"]+)"|url\(#([^)]+)\)', page)
@@ -40,9 +39,10 @@ def test_names_stand_once_and_references_lead_to_them(drawn):
 
 def test_a_picture_of_few_colours_keeps_its_pixels(drawn):
     found = re.findall(
-        r"data:image/webp;base64,([^\"]+)", placed("a", drawn, "x", False)
+        r"data:image/webp;base64,([^\"]+)",
+        placed("a", drawn.svg, "x", drawn.narrow_svg),
     )
-    assert len(found) == 2
+    assert len(found) == 4
     picture = Image.open(io.BytesIO(base64.b64decode(found[0]))).convert("RGBA")
     assert picture.size == (4, 4)
     # An SVG's picture stands upside down and is turned by its transform.

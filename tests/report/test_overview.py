@@ -1,4 +1,4 @@
-"""results/index.html: every study, the state of its results, its headlines."""
+"""results/index.html: every study, the state of its results, its answers."""
 
 import json
 import shutil
@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from document import Page, plain
-from finish import finish
-from synthetic import make_results
 
-from labmill.overview import overview
-from labmill.plan import Plan
-from labmill.report.site import site
+from helpers.finish_report import finish
+from helpers.report_page import Page, plain
+from helpers.synthetic_results import make_results
+from labmill.plan.plan import Plan
+from labmill.plan.status import studies_status
+from labmill.report.index_page import site
+from labmill.report.text import unescaped
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def states(root: Path) -> dict[str, tuple[str, str]]:
         scale, _, name = place.rpartition("/")
         return Plan(root / f"studies/{name}.yaml", scale or "full")
 
-    studies = list(overview(["synthetic", "idle"], plan_of, root / "results"))
+    studies = list(studies_status(["synthetic", "idle"], plan_of, root / "results"))
     site(studies, root / "results/index.html")
     return {one["place"]: (one["state"], one["why"]) for one in studies}
 
@@ -45,7 +46,7 @@ def page(root: Path) -> Page:
     return Page((root / "results/index.html").read_text(encoding="utf-8"))
 
 
-def test_all_studies_with_state_headlines_and_links(root: Path):
+def test_all_studies_with_state_answers_and_links(root: Path):
     found = states(root)
     assert {place: state for place, (state, _) in found.items()} == {
         "synthetic": "complete",
@@ -53,11 +54,11 @@ def test_all_studies_with_state_headlines_and_links(root: Path):
         "idle": "not run",
     }
     made = page(root)
-    claims = json.loads((root / "results/synthetic/claims.json").read_text())
-    best = next(claim for claim in claims if claim["id"] == "best")
-    assert plain(best["statement"].replace("\\", "")) in made.text
+    record = json.loads((root / "results/synthetic/report.json").read_text())
+    assert plain(unescaped(record["sentence"])) in made.text
+    assert plain("Does it matter how positions are told?") in made.text
     assert plain("smoke scale: a test of the pipeline, not a result") in made.text
-    assert made.text.count(plain("cannot be ranked")) == 1, "not of the smoke scale"
+    assert made.text.count(plain("cannot separate it")) == 1, "not of the smoke scale"
     assert plain("make study NAME=idle") in made.text
     links = {a["href"] for a in made.all("a")}
     assert {"synthetic/report.pdf", "smoke/synthetic/report.html"} <= links

@@ -5,11 +5,13 @@ from typing import Any, get_args
 
 import pytest
 
-from labmill.data.classes import resolve
-from labmill.report import prose
-from labmill.report.tables import PAGE, Table
-from labmill.report.text import points
-from labmill.study import Measure
+from labmill.data.classes import resolve_classes
+from labmill.report.number_format import change
+from labmill.report.sections.cost.sentences import counting
+from labmill.report.sections.data.sentences import kept
+from labmill.report.sections.method import sentences
+from labmill.report.table import PAGE, Table
+from labmill.study.schema import Measure
 
 
 def study(**facts: Any) -> Any:
@@ -33,32 +35,40 @@ def test_same_batches_only_where_the_settings_say_so(
     first = {"model": "cnn", "epochs": 5, "learning_rate": 0.01, "batch_size": 32}
     first |= {"augmentation.flip": False, "labels": None}
     known = {"a": first, "b": first | other}
-    monkeypatch.setattr(prose, "recipes", lambda results: known)
-    assert condition in prose.batches(study(variants=known))
-    assert prose.batches(study(variants={"a": first})) == ""
+    monkeypatch.setattr(sentences, "recipes", lambda results: known)
+    assert condition in sentences.batches(study(variants=known))
+    assert sentences.batches(study(variants={"a": first})) == ""
 
 
-def test_every_convention_is_told():
-    conventions = get_args(Measure.model_fields["convention"].annotation)
-    told = {
-        prose.counting(study(study={"measure": {"convention": name}}, thing="image"))
-        for name in conventions
-    }
-    assert len(told) == len(conventions) > 3
+# What a convention adds to those above it, as the sentence must name it.
+COUNTED = {
+    "macs": "multiply–adds of convolutions",
+    "report3": "additions of convolutions",
+    "report5": "one operation per activated value",
+    "everything": "every scalar operation",
+}
+
+
+def test_the_sentence_fits_the_convention():
+    assert set(COUNTED) == set(get_args(Measure.model_fields["convention"].annotation))
+    for convention in COUNTED:
+        facts = study(study={"measure": {"convention": convention}}, thing="image")
+        sentence = counting(facts)
+        assert [name for name in COUNTED if COUNTED[name] in sentence] == [convention]
 
 
 @pytest.mark.parametrize("roll", ["M21AIE225", "M21AIE220", "B7x"])
 def test_the_roll_number_explains_the_classes(roll: str):
     names = list("abcdefghij")
-    kept = [names[i] for i in resolve(names, None, roll)]
+    some = [names[i] for i in resolve_classes(names, None, roll)]
     facts = study(
-        dataset={"classes": names}, classes=kept, study={"data": {"roll_number": roll}}
+        dataset={"classes": names}, classes=some, study={"data": {"roll_number": roll}}
     )
-    said = prose.kept(facts)
+    said = kept(facts)
     odd = int([c for c in roll if c.isdigit()][-1]) % 2
     assert f"Roll number {roll} ends in the {'odd' if odd else 'even'} digit" in said
     assert (f"{'even' if odd else 'odd'} numbers" in said and "a, c" in said) or not odd
-    assert "5 of 10" in said and said.endswith(f"{kept[-2]} and {kept[-1]}.")
+    assert "5 of 10" in said and said.endswith(f"{some[-2]} and {some[-1]}.")
 
 
 def test_all_classes_need_no_reason():
@@ -67,7 +77,7 @@ def test_all_classes_need_no_reason():
         classes=["a", "b"],
         study={"data": {"roll_number": None}},
     )
-    assert prose.kept(facts) == "This study keeps all 2 classes."
+    assert kept(facts) == "The study uses both classes of the dataset."
 
 
 def test_a_part_of_a_table_has_no_empty_rows():
@@ -83,4 +93,4 @@ def test_a_part_of_a_table_has_no_empty_rows():
     ("difference", "said"), [(0.0123, "+1.2"), (-0.0123, "−1.2"), (-1e-9, "0.0")]
 )
 def test_a_difference_of_nothing_has_no_sign(difference: float, said: str):
-    assert points(difference) == said
+    assert change(difference) == said

@@ -6,15 +6,18 @@ from pathlib import Path
 
 import pymupdf
 import pytest
-import synthetic
-from document import Page, built, plain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labmill.errors import LabmillError
-from labmill.report.render import harmless, pandoc, script_json, to_html, to_pdf
-from labmill.report.tables import Table
-from labmill.report.text import escape
+from helpers import synthetic_results as synthetic
+from helpers.report_page import Page, built, plain
+from labmill.core.errors import LabmillError
+from labmill.report.pandoc import pandoc
+from labmill.report.pdf import to_pdf
+from labmill.report.render import script_json, to_html
+from labmill.report.table import Table
+from labmill.report.text import Markdown, escape
+from labmill.report.words import harmless, read_words
 
 HOSTILE = [
     "<script>window.hit=1</script>",
@@ -93,7 +96,7 @@ def test_page_runs_only_its_own_scripts(folder):
     html = (folder / "report.html").read_text(encoding="utf-8")
     page = Page(html)
     kinds = [script.get("type") for script in page.all("script")]
-    assert kinds == ["application/json", None, None]
+    assert kinds == ["application/json", None]
     assert {tag for tag, _ in page.elements} & {
         "img",
         "iframe",
@@ -132,7 +135,8 @@ def test_sections_after_hostile_words_are_still_there(folder):
 
 
 def test_attributes_come_in_one_order():
-    words = harmless("Words ![a plot](b.png){width=50% alt=x role=img}", "report.text")
+    text = "Words ![a plot](b.png){width=50% alt=x role=img}"
+    words = harmless({"a": text})["a"]
     ((html, _),) = Counter(pandoc(words, "--to=html5") for _ in range(12)).items()
     assert '<div class="words" role="note" aria-label=' in html
 
@@ -186,13 +190,23 @@ def test_wide_tables_are_cut_into_parts_that_fit():
     assert all(part.columns[0] == "Variant" for part in parts)
 
 
-def test_long_names_of_layers_stay_in_their_cells(tmp_path):
-    name = "decoder.0.cross.scaled_dot_product_attention"
+def test_marks_of_a_cell_take_no_room():
+    columns = ["Variant", *(f"Column {i}" for i in range(6))]
+    plain = [Markdown("41.8 % of 60")] * 6
+    marked = [Markdown("[41.8 % of 60]{.lesser}"), Markdown("**41.8 % of 60**")] * 3
+    for cells in (plain, marked):
+        assert len(Table(columns, [["name", *cells]], "All.").split()) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["decoder.0.cross.scaled_dot_product_attention", "a" * 95]
+)
+def test_long_names_stay_in_their_cells(tmp_path, name):
     heads = ["Layer", "Kind", *(f"a long head {i}" for i in range(6))]
     table = Table(heads, [[name, "attention", *["1,234,567"] * 6]] * 3, "Operations.")
     about = {"title": "x", "author": "", "date": "2026-01-01", "references": ""}
     pdf = to_pdf(table.markdown(), **about, folder=tmp_path)
-    (sheet,) = pymupdf.open(stream=pdf)
+    sheet = pymupdf.open(stream=pdf)[0]
     boxes = [pymupdf.Rect(word[:4]) for word in sheet.get_text("words")]
     for i, box in enumerate(boxes):
         # Lines may touch, words may not.
@@ -207,16 +221,19 @@ def test_references_that_nobody_cites_are_listed_too():
         title="x",
         drawn={},
         alts={},
-        charts={},
-        explorer=None,
+        narrow={},
+        data={},
         references=entry,
     )
     assert "LeCun" in page
 
 
 def test_headings_of_the_author_begin_below_the_section():
-    lines = harmless("# One\n\n### Three", "report.text.limits").splitlines()
-    assert lines[1] == "### One" and lines[0] == "::::::::: words"
+    lines = harmless({"a": "# One\n\n### Three"})["a"].splitlines()
+    assert lines[0] == "::::::::: words" and lines[1] == "### One"
+    assert lines[3] == "#### Three"
+    found = harmless({"a": "# One", "b": "### Three"})
+    assert "\n### Three" in found["b"], "each text starts at level 3"
 
 
 @pytest.mark.parametrize(
@@ -224,7 +241,7 @@ def test_headings_of_the_author_begin_below_the_section():
     [
         ("- **C1.** [It is best.]{#claim-1}", "#claim-1"),
         ("# Mine {#section-summary}", "#section-summary"),
-        ("# Claim 1", "#claim-1"),
+        ("# Claim 1 {#claim-1}", "#claim-1"),
         ("::: {#refs}\n:::", "#refs"),
         ("```{#fig-curves}\n```", "#fig-curves"),
         ("It is [higher]{.verdict}.", ".verdict"),
@@ -235,19 +252,76 @@ def test_own_words_cannot_look_like_computed_ones(text: str, found: str):
     with pytest.raises(
         LabmillError, match=rf"report\.text\.mine: .*{re.escape(found)}"
     ):
-        harmless(text, "report.text.mine")
+        harmless({"report.text.mine": text})
 
 
 def test_own_words_may_have_names_and_code():
     text = "# Section 2\n\n# Data {#my-data}\n\n[see](#my-data)\n\n```python\n1\n```"
-    assert "{#my-data}" in harmless(text, "report.text.mine")
+    assert "{#my-data}" in harmless({"a": text})["a"]
 
 
 def test_a_broken_bibliography_is_named():
-    from labmill.report.render import bibliography
+    with pytest.raises(LabmillError, match=r"report\.references: no BibTeX"):
+        read_words({}, references="@article{x")
 
-    with (
-        pytest.raises(LabmillError, match="pandoc"),
-        bibliography("@article{x") as cited,
-    ):
-        pandoc("[@x]", "--to=html5", *cited)
+
+def both(markdown: str, tmp_path: Path, references: str = "") -> tuple[str, str]:
+    """Return a document as HTML and as the text of its PDF."""
+    page = to_html(
+        markdown,
+        title="x",
+        drawn={},
+        alts={},
+        narrow={},
+        data={},
+        references=references,
+    )
+    printed = to_pdf(
+        markdown,
+        title="x",
+        author="",
+        date="2026-01-01",
+        folder=tmp_path,
+        references=references,
+    )
+    with pymupdf.open(stream=printed) as document:
+        return re.sub("<[^>]*>", "", page), " ".join(one.get_text() for one in document)
+
+
+ENTRY = "@article{he2016, author={He, K.}, title={Deep}, year={2016}}"
+# The author's words → what HTML and PDF show.
+SHOWN = {
+    "a name": ("The trick of @someone.", "@someone"),
+    "a name that looks like a reference": ("See @fig:1 and @sec-x.", "@fig:1"),
+    "a citation without references": ("As [@foo] shows.", "[@foo]"),
+    "an address": ("<https://example.org/a> <me@example.org>", "example.org"),
+    "an anchor that is not there": ("See [the table](#my-table).", "the table"),
+    "a heading named as a claim": ("# Claim 1\n\n[see](#claim-1) [Claim 1]", "see"),
+    "a heading named top": ("# Top\n\n# Refs\n\n# Section summary", "Top"),
+    "two anchors of one name": ("[a]{#x} [b]{#x} [see](#x)", "see"),
+    "every kind of anchor": (
+        "`a`{#a} [b](http://b.c){#b} [c]{#c} [](#d) []{#e} ![f](x.png){#f}\n\n"
+        "~~~ {#d}\nd\n~~~\n\n# [g]{#g}\n\n^[note [h]{#h}]\n\n"
+        "see [1](#a) [2](#b) [3](#c) [4](#d) [5](#e) [6](#f) [7](#g) [8](#h)",
+        "see",
+    ),
+    "mathematics that is none": ("It is $\\foo{x}$.", "foo"),
+    "typst": ("#panic() @x <y> $1 = 2$ \\ `a` _b_ ~ // no *c*", "#panic()"),
+}
+
+
+@pytest.mark.parametrize("case", SHOWN)
+def test_words_are_shown_in_page_and_pdf(case: str, tmp_path: Path):
+    text, found = SHOWN[case]
+    for references in ("", ENTRY):
+        words = harmless({"a": text}, references=references)["a"]
+        page, printed = both(words, tmp_path, references)
+        if "@" not in found or not references:
+            assert found in page and found in printed
+
+
+def test_footnotes_of_two_texts_are_both_shown(tmp_path: Path):
+    texts = {name: f"x[^1]\n\n[^1]: note {name}\n\n    more" for name in "ab"}
+    page, printed = both("\n\n".join(harmless(texts).values()), tmp_path)
+    for name in "ab":
+        assert f"note {name}" in page and f"note {name}" in printed

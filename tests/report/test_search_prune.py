@@ -7,18 +7,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from document import results_of
-from finish import finish
-from synthetic import STUDY, make_results
 
-from labmill.report import contents
-from labmill.report.claims import words
-from labmill.report.claims.looks import correlation_interval
+from helpers.finish_report import finish
+from helpers.report_page import built, results_of
+from helpers.report_records import PROVENANCE
+from helpers.synthetic_results import STUDY, make_results
+from labmill.report import number_format
 from labmill.report.figures import draw
-from labmill.report.figures.search_effects import margins_of
-from labmill.report.figures.search_pareto import probability
-from labmill.report.pruned import networks
-from labmill.report.searched import heights
+from labmill.report.sections.cost.tables import formulations
+from labmill.report.sections.pruning.influence import correlation_interval
+from labmill.report.sections.pruning.networks import networks
+from labmill.report.sections.pruning.tables import controls
+from labmill.report.sections.search.figures.search_effects import margins_of
+from labmill.report.sections.search.tables import ranking
+from labmill.search.records import RankedPoint
 
 LAYER = {
     "accuracy_drop": [0.01, 0.0, 0.02],
@@ -48,7 +50,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("work")
     job, index = make_results(root, diverged=True, changes=CHANGES)
     found = {
-        "influence": {"layers": {"conv1": LAYER}},
+        "influence": {
+            "accuracy": 0.9,
+            "loss": 0.3,
+            "layers": {"conv1": LAYER},
+            "provenance": PROVENANCE,
+        },
         "formulate": {
             "images": 2000,
             "batch": 32,
@@ -57,6 +64,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "inference": TIMES,
             "training": TIMES,
             "largest_difference": {"library": 0.0, "unfold": 2e-6},
+            "provenance": PROVENANCE,
         },
     }
     for record in index:
@@ -86,7 +94,7 @@ def test_a_loop_is_held_against_its_controls(place: Path, claims):
     results = results_of(place)
     # Of every seed, though latency is measured of the first only: else means disagree.
     assert all(net.macs for net in networks(results))
-    rows = contents.controls(results).rows
+    rows = controls(results).rows
     assert [row[1] for row in rows] == [
         "dense",
         "pruned to the end",
@@ -108,10 +116,10 @@ def test_lessons_measure_curves_and_enter_no_ranking(claims):
     said = claims["lesson:vit_sin_tanh"]
     # The synthetic losses are the same for all, and training loss only falls.
     assert said["estimate"] == 1
-    told = said["statement"].replace(words.SPACE, " ")
+    told = said["statement"].replace(number_format.SPACE, " ")
     assert "which it reached after epoch 6" in told
-    assert "0 % of the movement of the training loss is undone" in told
-    assert "Its validation loss did not rise by a tenth after its minimum" in told
+    assert "Of the movement of its training loss 0 % goes back up" in told
+    assert "rose" not in told, "no validation loss did"
     assert not [id for id in claims if id.startswith("pair:") and "vit_sin_tanh" in id]
 
 
@@ -128,7 +136,7 @@ def test_influence_and_products_are_told(place: Path, claims):
     assert "not shown to differ from a random order: squares and random" in said
     said = claims["formulate:cnn"]["statement"]
     assert "inference takes 1.00" in said and "2.50" in said
-    table = contents.formulations(results_of(place))
+    table = formulations(results_of(place))
     assert [row[1] for row in table.rows] == ["library", "unfold"]
 
 
@@ -137,32 +145,25 @@ def test_figures_are_drawn(place: Path, name: str):
     assert draw(name, results_of(place))
 
 
-def test_probability_of_being_on_the_front_is_over_seeds():
-    def point(cost, *accuracies):
-        return {
-            "operations": cost,
-            "validation_accuracy": float(np.mean(accuracies)),
-            "accuracies": list(accuracies),
-            "costs": {"operations": [cost] * len(accuracies)},
-        }
-
-    points = [point(1, 0.5, 0.5), point(2, 0.6, 0.4), point(3, 0.7, 0.7)]
-    assert probability(points, "operations").tolist() == [1.0, 0.5, 1.0]
-    # With unequal seeds the means decide.
-    points[0]["accuracies"].append(0.5)
-    assert probability(points, "operations").tolist() == [1.0, 0.0, 1.0]
+def ranked(**more) -> RankedPoint:
+    """A point of a search, one seed."""
+    nothing = {"seconds": [], "operations": [], "parameters": []}
+    point = {"point": "p", "settings": {}, "validation_sd": None, "seconds": 1}
+    point |= {"operations": 1, "parameters": 1, "status": "completed"}
+    point |= {"reached": None, "seeds": [0], "accuracies": [], "costs": nothing}
+    return RankedPoint(**point | more)
 
 
-def grid(effect) -> list[dict]:
+def grid(effect) -> list[RankedPoint]:
     """A full grid of three by four by two points whose accuracy is `effect(a, b, c)`."""
     values = itertools.product(range(3), range(4), range(2))
     return [
-        {
-            "settings": {"model.a": a, "model.b": b, "model.c": c},
-            "validation_accuracy": effect(a, b, c),
-            "seconds": float(a),
-            "operations": 10 - b,
-        }
+        ranked(
+            settings={"model.a": a, "model.b": b, "model.c": c},
+            validation_accuracy=effect(a, b, c),
+            seconds=float(a),
+            operations=10 - b,
+        )
         for a, b, c in values
     ]
 
@@ -177,16 +178,6 @@ def test_other_settings_do_not_widen_the_interval_of_a_main_effect():
     assert margins_of(added[:1], "model.a") == {}
 
 
-def test_lines_of_a_full_grid_do_not_coincide():
-    points = grid(lambda a, b, c: 0.5 + 0.01 * a + 0.1 * b + 0.05 * c)
-    for key, n in (("model.a", 3), ("model.b", 4), ("model.c", 2)):
-        found = heights(points, key)
-        assert len(set(found)) == len(points)
-        for point, height in zip(points, found, strict=True):
-            at = point["settings"][key] / (n - 1)
-            assert abs(height - at) <= 0.3 / n
-
-
 def test_a_search_has_one_table_with_ranks_and_published_points(tmp_path: Path):
     theirs = [
         {"settings": {"training.learning_rate": rate, "training.batch_size": 8}}
@@ -196,12 +187,38 @@ def test_a_search_has_one_table_with_ranks_and_published_points(tmp_path: Path):
     published = {"source": "there", "variants": {}, "searches": {"arch": theirs}}
     changes = {"published": published, "pruning": {}}
     job, index = make_results(tmp_path, 1, search=True, changes=changes)
-    table = contents.ranking(results_of(finish(tmp_path, job, index)), "arch")
-    assert table.columns[1:3] == ["batch size", "learning rate"]
-    said = {(row[1], row[2]): row[-1].replace(words.SPACE, " ") for row in table.rows}
+    table = ranking(results_of(finish(tmp_path, job, index)), "arch")
+    assert table.columns[3:5] == ["batch size", "learning rate"]
+    said = {
+        (row[3], row[4]): row[-1].replace(number_format.SPACE, " ")
+        for row in table.rows
+    }
     assert said["8", "0.01"].startswith("89.48 %, 1 min 21 s")
     assert said["8", "0.5"].startswith("10.00 %") and table.rows[-1][0] == "–"
-    places = [tuple(map(int, row[0].split(", "))) for row in table.rows[:-1]]
+    places = [tuple(row[:3]) for row in table.rows[:-1]]
     assert [place[0] for place in places] == sorted(place[0] for place in places)
-    for by in range(3):
+    for by in range(2):
         assert {place[by] for place in places} >= {1, 2, 3, 4, 5}
+    # All points have the same operations, and so one rank by them.
+    assert {place[2] for place in places} == {1}
+
+
+def test_a_choice_that_is_the_base_says_so(tmp_path):
+    """USERS A6: no comparison of a network with itself."""
+    base = STUDY["variants"]["cnn"]
+    changes = {
+        "variants": {"cnn": base, "best": {"chosen": {"search": "rates"}}},
+        "search": {
+            "rates": {"variant": "cnn", "matrix": {"training.learning_rate": [2e-3]}}
+        },
+        "compare": {},
+        "pruning": {},
+        "published": None,
+    }
+    folder = built(tmp_path, changes=changes, equal=True)
+    claims = json.loads((folder / "claims.json").read_text())
+    texts = {one["id"]: one["statement"] for one in claims}
+    assert "best is CNN: search rates chose" in texts["search:rates:repeated:best"]
+    results = results_of(folder)
+    assert results.repeated == {"best": "cnn"} and results.ranked == ["cnn"]
+    assert not any(one["p"] is not None for one in claims)

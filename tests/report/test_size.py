@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
-import synthetic
-from document import built
-from synthetic import STUDY
+
+from helpers import synthetic_results as synthetic
+from helpers.report_page import built
+from helpers.synthetic_results import STUDY
 
 MOST = 5_000_000
 

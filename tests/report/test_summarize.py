@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from finish import finish
-from synthetic import CLASSES, TEST, make_results
 
-from labmill.report.read import Row
-from labmill.report.runs_table import as_table, differing, number, read_table
-from labmill.runtime import read_json
+from helpers.finish_report import finish
+from helpers.synthetic_results import CLASSES, TEST, make_results
+from labmill.core.csv_tables import number, read_table
+from labmill.core.files import read_json
+from labmill.report.run_table import as_table, differing
+from labmill.report.runs import Run
 
 
 @pytest.fixture(scope="module")
@@ -102,12 +103,14 @@ def test_nothing_at_all_came_out(tmp_path: Path):
 def test_summary_does_not_depend_on_where_the_folder_is(results: Path, tmp_path: Path):
     index = read_json(results / "index.json")
     moved = results.rename(tmp_path / "elsewhere")
-    from labmill.report.read import Place
+    from labmill.archive.rerender import planned_records
+    from labmill.report.runs import ResultsFolder
     from labmill.report.summarize import summary
-    from labmill.report.verify import records_of
 
     made = summary(
-        index["provenance"], records_of(index), Place(moved, index["results"])
+        index["provenance"],
+        planned_records(index),
+        ResultsFolder(moved, index["results"]),
     )
     assert [str(v) for v in made.table[0].values() if v is not None] == [
         str(v) for v in read_table(moved / "runs.csv")[0].values() if v is not None
@@ -115,35 +118,35 @@ def test_summary_does_not_depend_on_where_the_folder_is(results: Path, tmp_path:
 
 
 def test_mixed_code_libraries_and_devices_are_announced(tmp_path: Path):
-    from labmill.runtime import write_json
+    from labmill.core.files import write_json
 
     job, index = make_results(tmp_path, seeds=2)
     assert read_json(finish(tmp_path, job, index) / "index.json")["mixed"] == []
     path = tmp_path / "results/synthetic/cnn/seed1/dense/model.json"
     record = read_json(path)
     record["provenance"]["versions"]["torch"] = "2.14.0"
-    record["provenance"]["code"]["training.loop"] = "0badc0de"
+    record["provenance"]["code"]["training.trainer"] = "0badc0de"
     record["training"]["device"] = "cuda"
     record["provenance"]["device"] = "cuda"
     write_json(path, record)
     mixed = read_json(finish(tmp_path, job, index) / "index.json")["mixed"]
     (said,) = mixed  # all of it parts the same jobs in the same way
-    assert "code of training.loop (" in said and "0badc0de" in said
+    assert "code of training.trainer (" in said and "0badc0de" in said
     assert "torch (" in said and "2.14.0" in said
     assert "device (cpu, cuda)" in said and "(cnn seed 1 dense)" in said
 
 
 def test_settings_of_different_models_differ():
     made = [
-        Row({}, {"stage": "dense"}, settings={"model.name": "a", "model.dim": 1}),
-        Row({}, {"stage": "dense"}, settings={"model.name": "b"}),
+        Run({}, {"stage": "dense"}, settings={"model.name": "a", "model.dim": 1}),
+        Run({}, {"stage": "dense"}, settings={"model.name": "b"}),
     ]
     assert differing(made) == ["model.name", "model.dim"]
 
 
 def test_table_round_trip():
     cells = dict.fromkeys(("variant", "label", "kind", "stage", "status", "reason"))
-    row = Row({}, cells | {"model": "x", "seed": 3, "loss": 0.1 + 0.2, "none": None})
+    row = Run({}, cells | {"model": "x", "seed": 3, "loss": 0.1 + 0.2, "none": None})
     (made,) = as_table([row])
     assert number(str(made["loss"])) == 0.1 + 0.2
     assert (number("3"), number(""), number("x")) == (3, None, "x")

@@ -6,12 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labmill.errors import LabmillError
-from labmill.search.curves import (
-    curve,
-    generalisation_gap,
-    oscillation,
-)
+from labmill.core.errors import LabmillError
+from labmill.search.curves import curve, generalisation_gap, oscillation
 
 VALUES = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=30)
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labmill.search.pareto import front, knee, membership
+from labmill.search.pareto import front, knee
 
 # Few different values, so that ties are common.
 POINTS = st.lists(
@@ -36,12 +36,6 @@ def test_front_does_not_depend_on_the_order(points, random):
 
 def test_nan_is_never_on_the_front():
     assert front([1, np.nan, 0.5], [0.9, 0.99, np.nan]).tolist() == [True, False, False]
-
-
-def test_membership_is_the_share_of_seeds():
-    costs = np.array([[1, 1, 1, 1], [2, 2, 2, 2], [3, 3, 3, 3]])
-    accuracies = np.array([[5, 5, 5, 5], [6, 4, 6, 6], [5, 4, 7, 7]]) / 10
-    assert membership(costs, accuracies).tolist() == [1.0, 0.75, 0.5]
 
 
 def test_knee_of_a_bent_front():

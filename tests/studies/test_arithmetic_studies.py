@@ -9,19 +9,22 @@ import pytest
 import torch
 from torch import nn
 
-from labmill import registry
-from labmill.data import sequences
-from labmill.errors import LabmillError
+from labmill.core import registry
+from labmill.core.errors import LabmillError
+from labmill.data.datasets import sequences
 from labmill.evaluation.sequences import at_precisions, behaviour, decoded_exactly
-from labmill.measure.operations import count
-from labmill.measure.sequences import sequence_facts
-from labmill.plan import Plan
-from labmill.report import arithmetic
-from labmill.report.claims import Evidence
-from labmill.report.claims.arithmetic import decoding_claims, speed_claims
-from labmill.report.read import Row
-from labmill.study import Training
-from labmill.training.fit import fit
+from labmill.flops.counter import count
+from labmill.plan.plan import Plan
+from labmill.profiling.records import CountTable, Measurement
+from labmill.profiling.sequences import sequence_costs
+from labmill.report.results import StudyResults
+from labmill.report.runs import ResultsFolder, Run
+from labmill.report.sections.arithmetic import tables as arithmetic
+from labmill.report.sections.arithmetic.claims import decoding_claims, speed_claims
+from labmill.study.schema import Training
+from labmill.training.inputs import TrainingImages, TrainingJob
+from labmill.training.records import ModelDescription
+from labmill.training.trainer import fit
 
 STUDIES = Path(__file__).parents[2] / "studies"
 
@@ -61,33 +64,24 @@ def test_lenet_counts(lenets, variant, multiplications, additions):
 
 def lenet_results(lenets) -> SimpleNamespace:
     """As much of a study's results as the count table reads."""
-    files = {
-        variant: {
-            "description": {
-                "provenance": {
-                    "settings": {
-                        "model": {
-                            "name": "lenet",
-                            "arguments": {"separable": True}
-                            if variant == "separable"
-                            else {},
-                        },
-                        "training": {},
-                    }
-                }
-            },
-            "measure": {
-                "operations": count(net, (1, 28, 28), convention="report3").to_dict()
-            },
-        }
-        for variant, net in lenets.items()
-        if not variant.endswith("recipe")
-    }
+    found = {}
+    for variant, net in lenets.items():
+        if not variant.endswith("recipe"):
+            arguments = {"separable": True} if variant == "separable" else {}
+            model = {"name": "lenet", "arguments": arguments}
+            settings = {"model": model, "training": {}}
+            table = count(net, (1, 28, 28), convention="report3").to_dict()
+            found[variant] = {
+                ModelDescription: SimpleNamespace(
+                    provenance=SimpleNamespace(settings=settings)
+                ),
+                Measurement: SimpleNamespace(
+                    operations=CountTable.model_validate(table)
+                ),
+            }
     return SimpleNamespace(
-        variants={variant: variant for variant in files},
-        stages=lambda variant: [variant],
-        sound=lambda variant: [variant],
-        open=lambda record, file: files[record][file],
+        variants={variant: variant for variant in found},
+        first=lambda variant, kind: found[variant][kind],
         label=str,
     )
 
@@ -170,7 +164,7 @@ def test_what_a_network_does_is_seen(pool):
         np.testing.assert_allclose(np.exp(found).sum(1), 1, rtol=1e-5)
         assert found.argmax(1).tolist() == (0 * labels if fails else labels).tolist()
         exact = decoded_exactly(Oracle(fails), images)
-        assert exact == {
+        assert exact.model_dump() == {
             "n": 40,
             "exact": 0.5 if fails else 1.0,
             "copying": 1.0,
@@ -196,23 +190,20 @@ def test_the_loop_learns_sequences(pool, tmp_path):
     indices = np.arange(900)
     outcome = fit(
         net,
-        Training(epochs=4, batch_size=30, learning_rate=3e-3),
-        SimpleNamespace(
-            images=pool.images,
-            labels=pool.labels,
-            train=indices[:800],
-            validation=indices[800:],
+        TrainingJob(
+            training=Training(epochs=4, batch_size=30, learning_rate=3e-3),
+            data=TrainingImages(pool.images, pool.labels, indices[:800], indices[800:]),
+            seed=0,
+            normalisation=([0.0], [1.0]),
+            state=tmp_path / "state",
+            channels_last=False,
+            device="cpu",
+            progress=False,
+            task="sequence",
         ),
-        seed=0,
-        normalisation=([0.0], [1.0]),
-        state=tmp_path / "state",
-        channels_last=False,
-        device="cpu",
-        progress=False,
-        task="sequence",
     )
     first, *_, last = outcome.history
-    assert last["validation_loss"] < 0.8 * first["validation_loss"]
+    assert last.validation_loss < 0.8 * first.validation_loss
 
 
 # --- a transformer's counts ------------------------------------------------------------
@@ -222,7 +213,7 @@ def test_the_loop_learns_sequences(pool, tmp_path):
 def facts():
     (net,) = models_of("transformer_arithmetic").values()
     pool = sequences.decode({}, length=10, train=20, test=4)
-    return sequence_facts(net, pool.images)
+    return sequence_costs(net, pool.images)
 
 
 def test_closed_formulas_are_what_the_counter_saw(facts):
@@ -230,28 +221,27 @@ def test_closed_formulas_are_what_the_counter_saw(facts):
     assert values == {"n": 11, "m": 11, "d": 256, "h": 8, "f": 1024, "v": 14}
     for name, block in arithmetic.MODULES.items():
         expected = asdict(arithmetic.evaluated(block, values))
-        counted = facts["blocks"][name]
+        counted = facts.blocks[name]
         assert all(
-            counted[quantity] == expected[quantity] for quantity in arithmetic.SIZES
+            getattr(counted, quantity) == expected[quantity]
+            for quantity in arithmetic.SIZES
         )
     for part in ("attention", "mlp"):
-        lengths = [found["n"] for found in facts["lengths"]]
+        lengths = [found.n for found in facts.lengths]
         for quantity in ("multiplications", "traffic_bytes"):
             assert arithmetic.curve(facts, part, quantity, lengths) == [
-                found[part][quantity] for found in facts["lengths"]
+                getattr(getattr(found, part), quantity) for found in facts.lengths
             ]
     whole = sum(
         p.numel() for p in models_of("transformer_arithmetic").popitem()[1].parameters()
     )
-    assert facts["total"]["parameters"] == whole
+    assert facts.total.parameters == whole
 
 
 def sequence_results(facts) -> SimpleNamespace:
     return SimpleNamespace(
         variants={"transformer": "transformer"},
-        stages=lambda variant: [variant],
-        sound=lambda variant: [variant],
-        open=lambda record, file: {"sequence": facts},
+        first=lambda variant, kind: SimpleNamespace(sequence=facts),
     )
 
 
@@ -264,11 +254,15 @@ def test_the_reports_table_of_formulas(facts):
     assert rows["feed-forward", "multiplications"] == ("$2 d f n$", "5,767,168")
     assert rows["layer normalisation", "parameters"] == ("$2 d$", "512")
     assert {block for block, _ in rows} == set(arithmetic.formulas.BLOCKS)
-    assert "Of the 20 numbers" in arithmetic.agreement(results)
-    assert "20 are exactly the formulas'" in arithmetic.agreement(results)
-    facts["blocks"]["encoder.0.mlp"]["additions"] += 1
-    assert "19 are exactly the formulas'" in arithmetic.agreement(results)
-    facts["blocks"]["encoder.0.mlp"]["additions"] -= 1
+    exact = "of 20 numbers counted in the first blocks equal their formulas exactly"
+    assert f"20 {exact}" in arithmetic.agreement(results)
+    block = facts.blocks["encoder.0.mlp"]
+    wrong = block.model_copy(update={"additions": block.additions + 1})
+    changed = facts.model_copy(
+        update={"blocks": facts.blocks | {"encoder.0.mlp": wrong}}
+    )
+    told = arithmetic.agreement(sequence_results(changed))
+    assert f"19 {exact}" in told
 
 
 def test_where_attention_overtakes_by_width(facts):
@@ -278,12 +272,12 @@ def test_where_attention_overtakes_by_width(facts):
 
 
 def test_maps_are_of_one_sequence_of_each_kind(facts):
-    maps = facts["maps"]
+    maps = facts.maps
     assert list(maps) == ["copying", "reversal"]
     for label, found in enumerate(maps.values()):
-        assert found["source"][0] == 10 + label
+        assert found.source[0] == 10 + label
         for name in ("encoder", "decoder", "cross"):
-            weights = np.asarray(found[name])
+            weights = np.asarray(getattr(found, name))
             assert weights.shape == (1, 8, 11, 11)
             np.testing.assert_allclose(weights.sum(-1), 1, atol=2e-3)
 
@@ -319,32 +313,32 @@ def test_sequences_and_images_do_not_mix(tmp_path, text, told):
 # --- claims ----------------------------------------------------------------------------
 
 
-def row(variant: str, cells: dict) -> Row:
+def row(variant: str, cells: dict) -> Run:
     identity = {"variant": variant, "label": variant, "kind": "variant", "seed": 0}
     record = {"files": {"measure": f"{variant}.json"}}
-    made = Row(record, identity | {"stage": "dense", "status": "completed"})
+    made = Run(record, identity | {"stage": "dense", "status": "completed"})
     for name, value in cells.items():
         made.put(name, value, "measure", name)
     return made
 
 
-def timed(variant: str, macs: int, median: float, spread: float, n: int = 30) -> Row:
+def timed(variant: str, macs: int, median: float, spread: float, n: int = 30) -> Run:
     name = "latency_ms_b1"
     ends = {f"{name}_q1": median - spread / 2, f"{name}_q3": median + spread / 2}
     return row(variant, {"macs": macs, name: median, **ends, f"{name}_n": n})
 
 
-def evidence(*rows: Row, count_table: bool = True) -> Evidence:
+def evidence(*rows: Run, count_table: bool = True) -> StudyResults:
     asked = {"count_table": count_table}
     study: dict = {"measure": asked, "compare": {}, "variants": {}}
-    return Evidence(study=study, rows=rows, place=None, searches={})
+    return StudyResults(study, rows, ResultsFolder(Path(), ""))
 
 
 def test_times_of_two_networks_stand_side_by_side_without_a_verdict():
     rows = timed("many", 400, 2.0, 0.1), timed("few", 60, 1.0, 0.1)
     bad = timed("wrong on purpose", 9000, 9.0, 0.1)
     found = evidence(*rows, bad)
-    found.study["lessons"] = {"variants": ["wrong on purpose"]}
+    found.study["lessons"] = {"reference": "", "variants": ["wrong on purpose"]}
     (claim,) = speed_claims(found)
     assert claim["verdict"] is None and claim["test"] is None
     assert (

@@ -1,23 +1,28 @@
 """The study cnn_profile and its edit search: terms, jobs, and the whole way in small."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from labmill import edits
-from labmill.errors import LabmillError
-from labmill.loading import SCALES
-from labmill.measure.confirm import confirm
-from labmill.measure.measure import measure
-from labmill.measure.propose import FEWEST, INSTANCES, propose
-from labmill.measure.trace import problems, read_trace
-from labmill.plan import Plan
-from labmill.runtime import provenance, read_json, write_json
-from labmill.search.chosen import resolved_run
-from labmill.trained import Trained
+from helpers.data_records import made_card
+from helpers.job_records import run_files
+from helpers.workflow_run import ROOT
+from labmill.architecture_edits.confirm import confirm
+from labmill.architecture_edits.propose import FEWEST, INSTANCES, propose
+from labmill.core.errors import LabmillError
+from labmill.core.files import read_json
+from labmill.core.records import Provenance
+from labmill.plan import outputs
+from labmill.plan.plan import Plan
+from labmill.profiling.measure import measure
+from labmill.profiling.trace import problems, read_trace
+from labmill.search.chosen_settings import resolved_run
+from labmill.study.scales import SCALES
+from labmill.training.inputs import DatasetFiles
 from labmill.training.train import train
-from mill import ROOT
+from labmill.training.trained_model import TrainedModel
 
 STUDY = ROOT / "studies" / "cnn_profile.yaml"
 TINY = """
@@ -38,11 +43,13 @@ edits: {variants: [cnn], trials: 2, epochs: 1, confirm: 1}
 @pytest.mark.parametrize("scale", SCALES)
 def test_both_networks_stand_on_equal_terms(scale: str):
     plan = Plan(STUDY, scale)
-    one, other = (plan.entry(name) for name in ("vgg16", "vgg16_modified"))
+    one, other = (plan.resolve(name) for name in ("vgg16", "vgg16_modified"))
     assert one.training == other.training
     assert one.seeds == other.seeds
     assert "weights" not in {*one.model.arguments, *other.model.arguments}
-    small = [plan.entry(name) for name in ("custom", "custom_modified", "custom_four")]
+    small = [
+        plan.resolve(name) for name in ("custom", "custom_modified", "custom_four")
+    ]
     assert len({entry.training.model_dump_json() for entry in small}) == 1
     assert plan.study.measure.profile
 
@@ -50,13 +57,13 @@ def test_both_networks_stand_on_equal_terms(scale: str):
 def test_the_laptop_keeps_vggs_layers_and_declares_its_subset():
     full, laptop = Plan(STUDY), Plan(STUDY, "laptop")
     for name in ("vgg16", "vgg16_modified"):
-        reduced = laptop.entry(name)
+        reduced = laptop.resolve(name)
         # Only the classifier's input shrinks: maps of 1×1 are not stretched to 7×7.
         assert reduced.model.arguments["pooled"] == 1
-        whole = full.entry(name).model.arguments
+        whole = full.resolve(name).model.arguments
         assert reduced.model.arguments | {"pooled": 7} == whole
         assert reduced.training.labels
-    assert len(laptop.entry("custom").seeds) >= 3
+    assert len(laptop.resolve("custom").seeds) >= 3
 
 
 def write(folder: Path, text: str = TINY) -> Path:
@@ -67,10 +74,10 @@ def write(folder: Path, text: str = TINY) -> Path:
 
 def test_every_edit_is_a_job_before_anything_has_run(tmp_path: Path):
     plan = Plan(write(tmp_path))
-    names = {name for name, entry in plan.entries.items() if entry.chosen}
+    names = {name for name, entry in plan.resolved.items() if entry.chosen}
     assert names == {"cnn_edit0", "cnn_edit1", "cnn_edit2", "cnn_confirmed1"}
-    assert plan.entry("cnn_edit1").training.epochs == 1
-    assert plan.entry("cnn_confirmed1").training == plan.entry("cnn").training
+    assert plan.resolve("cnn_edit1").training.epochs == 1
+    assert plan.resolve("cnn_confirmed1").training == plan.resolve("cnn").training
     before = plan.train_job("cnn_confirmed1", 0).fingerprint
     longer = TINY.replace("epochs: 1, confirm", "epochs: 2, confirm")
     after = Plan(write(tmp_path, longer)).train_job("cnn_confirmed1", 0).fingerprint
@@ -105,8 +112,7 @@ def digits(tmp_path: Path) -> dict[str, Path]:
         generator.integers(0, 90, (200, 1, 8, 8)) + 16 * labels[:, None, None, None]
     )
     np.save(tmp_path / "images.npy", images.astype(np.uint8))
-    card = {"mean": [0.5], "std": [0.3], "image_size": 8, "channels": 1}
-    write_json(tmp_path / "card.json", card)
+    made_card(tmp_path / "card.json", mean=(0.5,), std=(0.3,))
     order = generator.permutation(200)
     parts = {"train": order[:150], "validation": order[150:], "unlabelled": order[:0]}
     np.savez(tmp_path / "split.npz", labels=labels, **parts)
@@ -121,15 +127,12 @@ def trained(plan: Plan, name: str, digits: dict, chosen: Path | None, folder: Pa
     """Train a run as its rule does; the folder with its files."""
     at = folder / name
     at.mkdir()
-    record = provenance(plan.train_job(name, 0).params)
+    record = Provenance.of_job(plan.train_job(name, 0).params)
     train(
-        resolved_run(record["settings"], chosen),
-        **digits,
+        resolved_run(record.settings, chosen),
+        DatasetFiles(**digits),
         start=None,
-        model=at / "model.safetensors",
-        description=at / "model.json",
-        history=at / "history.csv",
-        batches=at / "batches.csv",
+        out=run_files(at),
         state=at / "state",
         provenance=record,
         progress=False,
@@ -138,22 +141,22 @@ def trained(plan: Plan, name: str, digits: dict, chosen: Path | None, folder: Pa
 
 
 def test_from_a_profile_to_a_confirmed_edit(tmp_path: Path, digits, monkeypatch):
-    monkeypatch.setattr("labmill.measure.propose.TIMED_S", 0.05)
-    monkeypatch.setattr("labmill.measure.profile_steps.WARM_UP_S", 0.05)
-    monkeypatch.setattr("labmill.measure.profile.TIMED_S", 0.2)
-    monkeypatch.setattr("labmill.measure.profile.PROFILED_S", 0.1)
+    monkeypatch.setattr("labmill.architecture_edits.propose.TIMED_S", 0.05)
+    monkeypatch.setattr("labmill.profiling.steps.WARM_UP_S", 0.05)
+    monkeypatch.setattr("labmill.profiling.profile.TIMED_S", 0.2)
+    monkeypatch.setattr("labmill.profiling.profile.PROFILED_S", 0.1)
     plan = Plan(write(tmp_path))
     base = trained(plan, "cnn", digits, None, tmp_path)
     measured, trace = base / "measure.json", base / "trace.json.gz"
     measure(
-        Trained(
+        TrainedModel(
             **digits,
             model=base / "model.safetensors",
             description=base / "model.json",
         ),
         out=measured,
         trace=trace,
-        provenance=provenance(plan.measure_job("cnn", 0, "dense").params),
+        provenance=Provenance.of_job(plan.measure_job("cnn", 0, "dense").params),
     )
     found = read_json(measured)
     assert [t["batch"] for t in found["latency"]] == [1, 32, 256]
@@ -162,11 +165,11 @@ def test_from_a_profile_to_a_confirmed_edit(tmp_path: Path, digits, monkeypatch)
 
     proposed = tmp_path / "edits.json"
     propose(
+        DatasetFiles(**digits),
         measure=measured,
         description=base / "model.json",
-        **digits,
         out=proposed,
-        provenance=provenance(edits.propose_job(plan, "cnn").params),
+        provenance=Provenance.of_job(plan.propose_job("cnn").params),
     )
     table = read_json(proposed)
     control, *rows = table["ranking"]
@@ -181,18 +184,18 @@ def test_from_a_profile_to_a_confirmed_edit(tmp_path: Path, digits, monkeypatch)
     assert noise["n"] >= INSTANCES * FEWEST
 
     runs = []
-    for run in edits.trials(plan, "cnn"):
-        at = trained(plan, run["variant"], digits, proposed, tmp_path)
+    for run in outputs.trial_runs(plan, "cnn"):
+        at = trained(plan, run.point, digits, proposed, tmp_path)
         layers = read_json(at / "model.json")["arguments"]["layers"]
-        assert layers == table["ranking"][run["rank"] - 1]["settings"]["model.layers"]
+        assert layers == table["ranking"][run.rank - 1]["settings"]["model.layers"]
         files = {"history": at / "history.csv", "description": at / "model.json"}
-        runs.append(run | files)
+        runs.append(asdict(run) | files)
     confirmed = tmp_path / "confirmed.json"
     confirm(
         proposed=proposed,
         trials=runs,
         out=confirmed,
-        provenance=provenance(edits.confirm_job(plan, "cnn").params),
+        provenance=Provenance.of_job(plan.confirm_job("cnn").params),
     )
     choice = read_json(confirmed)
     assert choice["unchanged"]["kind"] == "unchanged"

@@ -4,10 +4,10 @@ import os
 
 import pytest
 
-from labmill.loading import SCALES
-from labmill.plan import Plan
-from labmill.report.read import flat
-from mill import ROOT, Mill, planned
+from helpers.workflow_run import ROOT, Mill, planned
+from labmill.core.trees import flatten
+from labmill.plan.plan import Plan
+from labmill.study.scales import SCALES
 
 GRID = {"architecture": 72, "training": 48}
 
@@ -34,10 +34,9 @@ def test_lessons_differ_from_their_reference_in_what_they_say(scale: str):
     lessons = plan.study.lessons
 
     def settings(name: str) -> dict[str, object]:
-        entry = plan.entry(name)
+        entry = plan.resolve(name)
         return (
-            flat("", entry.training.model_dump())
-            | entry.model.model_dump()["arguments"]
+            flatten(entry.training.model_dump()) | entry.model.model_dump()["arguments"]
         )
 
     sound = settings(lessons.reference)
@@ -64,9 +63,9 @@ def test_the_dry_run_of_all_points_and_seeds_takes_seconds(mill: Mill):
     assert spent - before.children_user - before.children_system < 10
     jobs = planned(done.stdout)
     plan = study("fashion_search_prune")
-    runs = {f"train {e.name} {s}" for e in plan.entries.values() for s in e.seeds}
+    runs = {f"train {e.name} {s}" for e in plan.resolved.values() for s in e.seeds}
     assert len(runs) > 3 * sum(GRID.values())
     assert {job for job in jobs if job.startswith("train ")} == runs
     # The first step of every loop is there; the others follow from results.
     steps = [job for job in jobs if job.startswith("prune ")]
-    assert len(steps) == 2 * 3
+    assert len(steps) == 2 * len(plan.study.seeds)

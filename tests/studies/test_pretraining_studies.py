@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from labmill import registry
-from labmill.entries import Entry
-from labmill.loading import SCALES
-from labmill.plan import Plan
-from labmill.report.budgets import sweeps
-from mill import ROOT
+from helpers.workflow_run import ROOT
+from labmill.core import registry
+from labmill.plan.plan import Plan
+from labmill.report.sweeps import sweeps
+from labmill.study.scales import SCALES
+from labmill.study.variants import ResolvedVariant
 
 STUDIES = ("rotation_pretraining", "dynamic_cnn")
 
@@ -25,7 +25,7 @@ def test_no_run_is_declared_twice(name: str, scale: str):
     plan = study(name, scale)
     jobs = [
         plan.train_job(e.name, s).fingerprint
-        for e in plan.entries.values()
+        for e in plan.resolved.values()
         for s in e.seeds
     ]
     assert plan.variants and len(set(jobs)) == len(jobs)
@@ -38,7 +38,7 @@ def test_smaller_scales_are_smaller(name: str):
         limit = plan.study.data.limit or 50_000
         return sum(
             e.training.epochs * min(e.training.labels or limit, limit) * len(e.seeds)
-            for e in plan.entries.values()
+            for e in plan.resolved.values()
         )
 
     assert work("smoke") < work("laptop") / 10 < work("full") / 50
@@ -59,7 +59,7 @@ def test_ways_of_starting_differ_in_nothing_else(scale: str):
     if scale == "full":
         assert sweep.labels == (250, 1000, 4000, 10000, None)
     for row in zip(*sweep.levels.values(), strict=True):
-        scratch, whole, probe = map(plan.entry, row)
+        scratch, whole, probe = map(plan.resolve, row)
         assert scratch.start is None
         assert not whole.start.freeze and probe.start.freeze
         assert whole.training == scratch.training
@@ -73,7 +73,7 @@ def test_ways_of_starting_differ_in_nothing_else(scale: str):
 def test_the_pretext_sees_no_image_of_a_label_budget(scale: str):
     plan = study("rotation_pretraining", scale)
     largest = max(e.training.labels or 0 for e in plan.variants)
-    pretexts = [e for e in plan.entries.values() if e.kind == "pretext"]
+    pretexts = [e for e in plan.resolved.values() if e.kind == "pretext"]
     assert pretexts
     for pretext in pretexts:
         run = plan.run(pretext.name, 0)
@@ -86,15 +86,15 @@ def test_one_pretext_a_seed_feeds_all_that_begin_from_it():
     plan = study("rotation_pretraining")
     started = [e for e in plan.variants if e.start and e.start.pretext == "rotation"]
     for seed in (0, 1, 2):
-        assert {plan.pretext_model(e.name, seed) for e in started} == {
+        assert {plan.pretext_folder(e.name, seed) for e in started} == {
             f"results/rotation_pretraining/rotation/seed{seed}/pretext"
         }
 
 
 def test_published_variants_are_as_published():
     plan = study("rotation_pretraining")
-    published = plan.entry("published_finetune")
-    pretext = plan.entry(published.start.pretext)
+    published = plan.resolve("published_finetune")
+    pretext = plan.resolve(published.start.pretext)
     assert pretext.model.arguments == {"stem": "imagenet"} == published.model.arguments
     assert (pretext.training.epochs, published.training.epochs) == (50, 25)
     assert (
@@ -104,7 +104,7 @@ def test_published_variants_are_as_published():
     history = plan.study.published.history["published_finetune"]["train_accuracy"]
     for epoch, share in printed.items():
         assert history[str(epoch)] == pytest.approx(share * 40_000 / 10_000)
-    plain = study("dynamic_cnn").entry("published").training
+    plain = study("dynamic_cnn").resolve("published").training
     assert (plain.epochs, plain.optimizer, plain.learning_rate) == (30, "adam", 1e-3)
     assert (plain.weight_decay, plain.log_batches) == (1e-4, 50)
     assert plain.augmentation.model_dump() == {
@@ -112,7 +112,7 @@ def test_published_variants_are_as_published():
     }
 
 
-def differing(one: Entry, other: Entry) -> set[str]:
+def differing(one: ResolvedVariant, other: ResolvedVariant) -> set[str]:
     """The model's arguments that are not the same for two variants."""
     settings = []
     for entry in (one, other):
@@ -127,13 +127,13 @@ def test_mixing_is_all_that_differs(question: str):
     plan = study("dynamic_cnn")
     (reference,), *others = plan.study.compare[question].levels.values()
     for (name,) in others:
-        assert differing(plan.entry(reference), plan.entry(name)) == {"mixing"}
-        assert plan.entry(reference).training == plan.entry(name).training
+        assert differing(plan.resolve(reference), plan.resolve(name)) == {"mixing"}
+        assert plan.resolve(reference).training == plan.resolve(name).training
 
 
 def test_the_recipe_has_all_that_was_asked_for():
     plan = study("dynamic_cnn")
-    recipe, published = plan.entry("recipe"), plan.entry("published")
+    recipe, published = plan.resolve("recipe"), plan.resolve("published")
     assert recipe.model == published.model and recipe.test_flip
     training = recipe.training
     assert training.label_smoothing and training.ema

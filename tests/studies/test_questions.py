@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from labmill.loading import SCALES
-from labmill.plan import Plan
-from mill import ROOT
+from helpers.workflow_run import ROOT
+from labmill.plan.plan import Plan
+from labmill.study.scales import SCALES
 
 STUDIES = sorted((ROOT / "studies").glob("*.yaml"))
 # Sections that give a variant's runs a use of their own, beside the questions.

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from labmill import looks, registry
-from labmill.closing import summarize_job
-from labmill.loading import SCALES
-from labmill.plan import Plan
-from mill import ROOT, Mill, planned
+from helpers.workflow_run import ROOT, Mill, planned
+from labmill.core import registry
+from labmill.plan.plan import Plan
+from labmill.study.scales import SCALES
 
 STUDIES = ("vit_positions", "vit_patches_heads")
 PUBLISHED = {
@@ -45,7 +44,7 @@ def study(name: str, scale: str = "full") -> Plan:
 
 def full_arguments(plan: Plan, variant: str) -> dict:
     """All arguments of a variant's network, defaults included."""
-    model = plan.entry(variant).model
+    model = plan.resolve(variant).model
     defaults = {a.name: a.default for a in registry.arguments("models", model.name)}
     return defaults | model.arguments
 
@@ -54,7 +53,7 @@ def parameters(plan: Plan, variant: str) -> int:
     """Weights of a variant's network."""
     allowed = {a.name for a in registry.arguments("models", "vit")}
     facts = {key: value for key, value in plan.facts.items() if key in allowed}
-    built = registry.build("vit", **facts, **plan.entry(variant).model.arguments)
+    built = registry.build("vit", **facts, **plan.resolve(variant).model.arguments)
     return sum(p.numel() for p in built.parameters())
 
 
@@ -77,7 +76,7 @@ def test_smaller_scales_are_smaller(name: str):
         plan = study(name, scale)
         images = plan.study.data.limit or 23_000
         return sum(
-            e.training.epochs * images * len(e.seeds) for e in plan.entries.values()
+            e.training.epochs * images * len(e.seeds) for e in plan.resolved.values()
         )
 
     assert work("smoke") < work("laptop") / 10 < work("full") / 50
@@ -99,7 +98,7 @@ def test_questions_and_searches_follow_what_is_run(name: str, scale: str):
 def test_published_variants_are_faithful():
     plan = study("vit_positions")
     for name, expected in PUBLISHED.items():
-        model, training = full_arguments(plan, name), plan.entry(name).training
+        model, training = full_arguments(plan, name), plan.resolve(name).training
         keys = ("positions", "activation", "depth", "heads", "dim")
         assert tuple(model[key] for key in keys) == expected
         assert model["softmax_output"] and not model["final_norm"]
@@ -123,7 +122,7 @@ def test_published_patches_are_faithful():
     plan = study("vit_patches_heads")
     assert plan.study.published is not None
     for name in plan.study.published.variants:
-        training = plan.entry(name).training
+        training = plan.resolve(name).training
         assert (training.optimizer, training.learning_rate) == ("adam", 5e-3)
         assert (training.epochs, training.batch_size) == (25, 300)
         assert full_arguments(plan, name)["positions"] == "learnable"
@@ -139,7 +138,7 @@ def test_one_factor_at_a_time(name: str, question: str):
             a, b = full_arguments(plan, first), full_arguments(plan, second)
             differ = {key for key in a if a[key] != b[key]}
             assert differ == {ONE_FACTOR[name, question]}, (first, second)
-            assert plan.entry(first).training == plan.entry(second).training
+            assert plan.resolve(first).training == plan.resolve(second).training
 
 
 def test_tuned_variants_have_equal_budgets():
@@ -161,7 +160,7 @@ def test_recipe_is_no_larger_and_trains_no_longer(name: str, best: str, scale: s
     assert parameters(study(name), "recipe") <= parameters(study(name), best)
     plan = study(name, scale)
     rivals = [entry.training.epochs for entry in plan.variants]
-    assert plan.entry("recipe").training.epochs <= min(rivals)
+    assert plan.resolve("recipe").training.epochs <= min(rivals)
 
 
 def test_editing_learnable_tanh_alone_reruns_only_it(tmp_path: Path):
@@ -175,8 +174,8 @@ def test_editing_learnable_tanh_alone_reruns_only_it(tmp_path: Path):
     after = fingerprints(Plan(path))
     changed = {job for job in before if before[job] != after[job]}
     assert changed == {
-        *(("train", "learnable_tanh", seed) for seed in (0, 1, 2)),
-        *(("evaluate", "learnable_tanh", seed) for seed in (0, 1, 2)),
+        *(("train", "learnable_tanh", seed) for seed in range(5)),
+        *(("evaluate", "learnable_tanh", seed) for seed in range(5)),
         ("measure", "learnable_tanh", 0),
         "summarize",
     }
@@ -184,7 +183,7 @@ def test_editing_learnable_tanh_alone_reruns_only_it(tmp_path: Path):
 
 def fingerprints(plan: Plan) -> dict:
     """Every job behind the report, by name."""
-    found: dict = {"split": plan.split_job(), "summarize": summarize_job(plan)}
+    found: dict = {"split": plan.split_job(), "summarize": plan.summarize_job()}
     for entry in plan.variants:
         for seed in entry.seeds:
             found["train", entry.name, seed] = plan.train_job(entry.name, seed)
@@ -194,8 +193,8 @@ def fingerprints(plan: Plan) -> dict:
         found["measure", entry.name, first] = plan.measure_job(
             entry.name, first, "dense"
         )
-        for kind in looks.asked(plan, entry.name, first):
-            job = looks.look_job(plan, kind, entry.name, first)
+        for kind in plan.analyses(entry.name, first):
+            job = plan.analysis_job(kind, entry.name, first)
             found[kind, entry.name, first] = job
     return {name: job.fingerprint for name, job in found.items()}
 
@@ -212,12 +211,10 @@ def test_dry_run_lists_the_plan(mill: Mill, name: str):
     done = mill.run(f"results/smoke/{name}/report.html", "--dry-run")
     assert done.returncode == 0, done.stdout
     jobs, plan = planned(done.stdout), study(name, "smoke")
-    runs = {f"train {e.name} {s}" for e in plan.entries.values() for s in e.seeds}
+    runs = {f"train {e.name} {s}" for e in plan.resolved.values() for s in e.seeds}
     assert {job for job in jobs if job.startswith("train ")} == runs
     examined = {
-        f"{kind} {e.name} 0"
-        for e in plan.variants
-        for kind in looks.asked(plan, e.name, 0)
+        f"{kind} {e.name} 0" for e in plan.variants for kind in plan.analyses(e.name, 0)
     }
     assert {job for job in jobs if job.startswith("examine ")} == examined != set()
 

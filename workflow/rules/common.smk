@@ -1,24 +1,29 @@
-"""The plans, the wildcards' constraints, and functions of two lines for the rules.
+"""The context of this process, the wildcards' constraints, and functions for the rules.
 
-Nothing is decided here: every function asks the study's plan (labmill.plan).
+Nothing is decided here: the functions look up a job of the study's plan (labmill.plan).
 """
 
 import sys
+from dataclasses import asdict
 
-from labmill import closing, edits, index, looks
-from labmill import workflow as mill
 from labmill.cluster import site
-from labmill.errors import LabmillError
+from labmill.cluster.rule_resources import rule_resources
+from labmill.core.errors import LabmillError
+from labmill.core.snakemake_internals import prepare_scripts
+from labmill.plan import outputs
+from labmill.plan.search_rounds import up_to
+from labmill.workflow.context import WorkflowContext, requested_records
 
 try:
-    PLACES = mill.start(workflow, config)
+    context = WorkflowContext.start(workflow, config)
 except LabmillError as error:
     sys.exit(f"Error: {error}")
+prepare_scripts()
 
 
-def place_jobs():
+def set_site_resources():
     try:
-        site.place(workflow, config)
+        site.set_site_resources(workflow, config)
     except LabmillError as error:
         sys.exit(f"Error: {error}")
 
@@ -27,116 +32,131 @@ wildcard_constraints:
     study=r"(?:(?:smoke|laptop)/)?[a-z][a-z0-9_]*",
     variant=r"[a-z][a-z0-9_]*",
     seed=r"\d+",
-    stage=r"dense|pretext|[a-z][a-z0-9_]*_(?:\d+|scratch|longer)",
+    stage=r"dense|pretext|epochs\d+|[a-z][a-z0-9_]*_(?:\d+|scratch|longer)",
     loop=r"[a-z][a-z0-9_]*",
     step=r"[1-9]\d*",
+    search=r"[a-z][a-z0-9_]*",
+    round=r"[1-9]\d*",
+    epochs=r"[1-9]\d*",
     control=r"scratch|longer",
+    weights=r"[a-z]+\.[A-Za-z0-9_.]+(?:-[0-9a-f]+)?",
     dataset=r"[a-z][a-z0-9_]*(?:-[0-9a-f]+)?",
 
 
-def plan_of(wildcards):
-    return mill.plan(wildcards.study)
+# Each of these returns the function that Snakemake calls with a job's wildcards.
 
 
-def folder(wildcards, stage):
-    return plan_of(wildcards).folder(wildcards.variant, wildcards.seed, stage)
+def job_params(rule):
+    """The record of a job: when it changes, the job runs again."""
+
+    def params(wildcards):
+        return context.job(rule, wildcards).params
+
+    return params
 
 
-def download_job(wildcards):
-    return mill.download_job(wildcards.dataset).params
+def job_input(rule, name):
+    """An input that the study decides; [] where the job has none."""
+
+    def files(wildcards):
+        plan = context.plan(wildcards.study)
+        return plan.planned_job(rule, dict(wildcards.items())).inputs[name]
+
+    return files
 
 
-def dataset_images(wildcards):
-    return f"data/{plan_of(wildcards).dataset_key}/images.npy"
+def job_state(rule):
+    """The folder of a training's resumable state."""
+
+    def folder(wildcards):
+        plan = context.plan(wildcards.study)
+        return plan.planned_job(rule, dict(wildcards.items())).state
+
+    return folder
 
 
-def dataset_labels(wildcards):
-    return f"data/{plan_of(wildcards).dataset_key}/labels.npy"
+def dataset_file(name):
+    """A file of the study's dataset."""
+
+    def file(wildcards):
+        return f"data/{context.plan(wildcards.study).dataset_key}/{name}"
+
+    return file
 
 
-def dataset_card(wildcards):
-    return f"data/{plan_of(wildcards).dataset_key}/card.json"
+def split_file(name):
+    """A file of the split that a run uses."""
+
+    def file(wildcards):
+        seed = wildcards.get("seed")
+        plan = context.plan(wildcards.study)
+        return f"{plan.split_folder(int(seed) if seed else None)}/{name}"
+
+    return file
 
 
-def split_job(wildcards):
-    return plan_of(wildcards).split_job().params
-
-
-def train_job(wildcards):
-    return plan_of(wildcards).train_job(wildcards.variant, wildcards.seed).params
-
-
-def train_state(wildcards):
-    return plan_of(wildcards).state(wildcards.variant, wildcards.seed, "dense")
-
-
-def pretrain_state(wildcards):
-    return plan_of(wildcards).state(wildcards.variant, wildcards.seed, "pretext")
-
-
-def train_threads(wildcards):
-    return plan_of(wildcards).threads(
-        wildcards.variant, workflow.resource_settings.cores
-    )
+def training_threads(wildcards):
+    plan = context.plan(wildcards.study)
+    return plan.threads(wildcards.variant, workflow.resource_settings.cores)
 
 
 def all_cores(wildcards):
     return workflow.resource_settings.cores or 4
 
 
-def start_weights(wildcards):
-    start = plan_of(wildcards).pretext_model(wildcards.variant, wildcards.seed)
-    return f"{start}/model.safetensors" if start else []
+# What depends on results, or is read besides files.
 
 
-def chosen_file(wildcards):
-    plan = plan_of(wildcards)
-    return plan.choice_file(plan.entry(wildcards.variant)) or []
+def checkpoint_input(rule, name):
+    """An input that the results of checkpoints decide."""
+
+    def files(wildcards):
+        plan, at = context.plan(wildcards.study), dict(wildcards.items())
+        records = requested_records(wildcards, checkpoints)
+        return plan.planned_job(rule, at, records).inputs[name]
+
+    return files
 
 
-def evaluate_job(wildcards):
-    return plan_of(wildcards).evaluate_job(**job_of(wildcards)).params
+def round_index(wildcards):
+    plan = context.plan(wildcards.study)
+    records = requested_records(wildcards, checkpoints)
+    return outputs.round_index(plan, int(wildcards.round), records)
 
 
-def measure_job(wildcards):
-    return plan_of(wildcards).measure_job(**job_of(wildcards)).params
+def round_files(wildcards):
+    return outputs.results_files(round_index(wildcards))
 
 
-def job_of(wildcards):
-    return {key: wildcards[key] for key in ("variant", "seed", "stage")}
-
-
-def summarize_job(wildcards):
-    return closing.summarize_job(plan_of(wildcards)).params
-
-
-def results_of(wildcards):
-    return mill.results_index(wildcards, checkpoints, config.get("partial", False))
-
-
-def results_index(wildcards):
-    return index.unordered(results_of(wildcards))
-
-
-def fixed_files(wildcards):
-    return mill.fixed_files(wildcards, config.get("partial", False))
+def round_runs(wildcards):
+    return outputs.unordered(round_index(wildcards))
 
 
 def next_steps(wildcards):
-    return mill.next_steps(wildcards, checkpoints, config.get("partial", False))
+    return context.request_next_steps(wildcards, checkpoints)
+
+
+def fixed_files(wildcards):
+    plan = context.plan(wildcards.study)
+    return [] if context.partial else outputs.fixed_files(plan)
 
 
 def results_files(wildcards):
-    return index.results_files(results_of(wildcards))
+    return outputs.results_files(context.index(wildcards, checkpoints))
 
 
-def overview_job(wildcards):
-    return mill.overview_job().params
+def results_index(wildcards):
+    return outputs.unordered(context.index(wildcards, checkpoints))
 
 
-def report_job(wildcards):
-    return closing.report_job(plan_of(wildcards)).params
+def point_runs(wildcards):
+    plan = context.plan(wildcards.study)
+    records = requested_records(wildcards, checkpoints)
+    if "round" in wildcards.keys():
+        records = up_to(records, int(wildcards.round) - 1)
+    return [asdict(run) for run in outputs.point_runs(plan, wildcards.search, records)]
 
 
-def mlflow_job(wildcards):
-    return closing.mlflow_job(plan_of(wildcards)).params
+def trial_runs(wildcards):
+    plan = context.plan(wildcards.study)
+    return [asdict(run) for run in outputs.trial_runs(plan, wildcards.variant)]

@@ -2,7 +2,8 @@
 
 REQUIRED INPUTS: none
 OUTPUTS: data/<dataset>/{images.npy, labels.npy, card.json},
-    results/<study>/{split.npz, test.npz, split.json}
+    data/weights/<network>/{model.safetensors, card.json},
+    results/<study>/[splits/seed<k>/]{split.npz, test.npz, split.json}
 """
 
 
@@ -18,20 +19,37 @@ rule download:
         "benchmarks/download/{dataset}.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        **rule_resources("download"),
     params:
-        job=download_job,
+        job=job_params("download"),
     script:
         "../scripts/download.py"
 
 
+rule weights:
+    """Fetch and verify the pretrained weights of another library's network."""
+    output:
+        model="data/weights/{weights}/model.safetensors",
+        card="data/weights/{weights}/card.json",
+    log:
+        "logs/weights/{weights}.log",
+    benchmark:
+        "benchmarks/weights/{weights}.tsv"
+    threads: 1
+    resources:
+        **rule_resources("weights"),
+    params:
+        job=job_params("weights"),
+    script:
+        "../scripts/weights.py"
+
+
 rule split:
-    """Split the dataset for one study; the test indices go into a file of their own."""
+    """Split the dataset for one study; the test indices go into a separate file."""
     input:
-        images=dataset_images,
-        labels=dataset_labels,
-        card=dataset_card,
+        images=dataset_file("images.npy"),
+        labels=dataset_file("labels.npy"),
+        card=dataset_file("card.json"),
     output:
         split="results/{study}/split.npz",
         test="results/{study}/test.npz",
@@ -42,9 +60,21 @@ rule split:
         "benchmarks/split/{study}.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        **rule_resources("split"),
     params:
-        job=split_job,
+        job=job_params("split"),
     script:
         "../scripts/split.py"
+
+
+use rule split as split_for_seed with:
+    output:
+        split="results/{study}/splits/seed{seed}/split.npz",
+        test="results/{study}/splits/seed{seed}/test.npz",
+        summary="results/{study}/splits/seed{seed}/split.json",
+    log:
+        "logs/split_for_seed/{study}.seed{seed}.log",
+    benchmark:
+        "benchmarks/split_for_seed/{study}.seed{seed}.tsv"
+    params:
+        job=job_params("split_for_seed"),

@@ -12,11 +12,11 @@ OUTPUTS: results/<study>/<variant>/{edits.json, confirmed.json}
 rule propose:
     """Rank the edits of one variant by the saving that its profile predicts."""
     input:
-        measure=profiled_measure,
-        description=profiled_description,
-        images=dataset_images,
-        card=dataset_card,
-        split="results/{study}/split.npz",
+        measure=job_input("propose", "measure"),
+        description=job_input("propose", "description"),
+        images=dataset_file("images.npy"),
+        card=dataset_file("card.json"),
+        split=split_file("split.npz"),
     output:
         proposed="results/{study}/{variant}/edits.json",
     log:
@@ -25,12 +25,9 @@ rule propose:
         "benchmarks/propose/{study}.{variant}.tsv"
     threads: all_cores
     resources:
-        gpu=1,
-        cpus_per_task=4,
-        mem_mb=16000,
-        runtime=60,
+        **rule_resources("propose"),
     params:
-        job=propose_job,
+        job=job_params("propose"),
     script:
         "../scripts/propose.py"
 
@@ -39,7 +36,7 @@ rule confirm:
     """Choose the edits that are trained in full among those that were tried."""
     input:
         proposed="results/{study}/{variant}/edits.json",
-        trials=trial_files,
+        trials=job_input("confirm", "trials"),
     output:
         confirmed="results/{study}/{variant}/confirmed.json",
     log:
@@ -48,10 +45,9 @@ rule confirm:
         "benchmarks/confirm/{study}.{variant}.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        **rule_resources("confirm"),
     params:
-        job=confirm_job,
+        job=job_params("confirm"),
         trials=trial_runs,
     script:
         "../scripts/confirm.py"

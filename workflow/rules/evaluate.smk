@@ -8,11 +8,11 @@ OUTPUTS: results/<study>/<variant>/seed<k>/<stage>/{predictions.npz, metrics.jso
 rule evaluate:
     """Predict validation and test images and score the predictions."""
     input:
-        images=dataset_images,
-        card=dataset_card,
-        split="results/{study}/split.npz",
-        test="results/{study}/test.npz",
-        summary="results/{study}/split.json",
+        images=dataset_file("images.npy"),
+        card=dataset_file("card.json"),
+        split=split_file("split.npz"),
+        test=split_file("test.npz"),
+        summary=split_file("split.json"),
         model="results/{study}/{variant}/seed{seed}/{stage}/model.safetensors",
         description="results/{study}/{variant}/seed{seed}/{stage}/model.json",
     output:
@@ -24,11 +24,9 @@ rule evaluate:
         "benchmarks/evaluate/{study}.{variant}.seed{seed}.{stage}.tsv"
     threads: 1
     resources:
-        gpu=1,
-        mem_mb=8000,
-        runtime=30,
+        **rule_resources("evaluate"),
     params:
-        job=evaluate_job,
+        job=job_params("evaluate"),
         openings="results/{study}/test_openings.jsonl",
     script:
         "../scripts/evaluate.py"

@@ -1,4 +1,4 @@
-"""What a transformer looks at and what its layers know, for the variants that a study names.
+"""Attention maps and linear probes, for the transformers that a study names.
 
 REQUIRED INPUTS: a dense model, results/<study>/split.npz
 OUTPUTS: results/<study>/<variant>/seed<k>/dense/{examine.npz, examine.json}
@@ -8,9 +8,9 @@ OUTPUTS: results/<study>/<variant>/seed<k>/dense/{examine.npz, examine.json}
 rule examine:
     """Attention maps, attention distance and linear probes of one dense net."""
     input:
-        images=dataset_images,
-        card=dataset_card,
-        split="results/{study}/split.npz",
+        images=dataset_file("images.npy"),
+        card=dataset_file("card.json"),
+        split=split_file("split.npz"),
         model="results/{study}/{variant}/seed{seed}/dense/model.safetensors",
         description="results/{study}/{variant}/seed{seed}/dense/model.json",
     output:
@@ -22,10 +22,8 @@ rule examine:
         "benchmarks/examine/{study}.{variant}.seed{seed}.tsv"
     threads: 1
     resources:
-        gpu=1,
-        mem_mb=8000,
-        runtime=30,
+        **rule_resources("examine"),
     params:
-        job=examine_job,
+        job=job_params("examine"),
     script:
         "../scripts/examine.py"

@@ -8,9 +8,9 @@ OUTPUTS: results/<study>/<variant>/seed<k>/<stage>/measure.json
 rule measure:
     """Parameters, operations, latency and memory of one stage."""
     input:
-        images=dataset_images,
-        card=dataset_card,
-        split="results/{study}/split.npz",
+        images=dataset_file("images.npy"),
+        card=dataset_file("card.json"),
+        split=split_file("split.npz"),
         model="results/{study}/{variant}/seed{seed}/{stage}/model.safetensors",
         description="results/{study}/{variant}/seed{seed}/{stage}/model.json",
     output:
@@ -21,12 +21,9 @@ rule measure:
         "benchmarks/measure/{study}.{variant}.seed{seed}.{stage}.tsv"
     threads: all_cores
     resources:
-        gpu=1,
-        cpus_per_task=4,
-        mem_mb=16000,
-        runtime=30,
+        **rule_resources("measure"),
     params:
-        job=measure_job,
+        job=job_params("measure"),
         trace="results/{study}/{variant}/seed{seed}/{stage}/trace.json.gz",
     script:
         "../scripts/measure.py"

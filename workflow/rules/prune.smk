@@ -1,7 +1,7 @@
 """A prune loop: step k removes units from the model of step k-1 and fine-tunes it.
 
-Where the loop's end depends on results it is a checkpoint that decides; each step is a
-job of its own that resumes.
+Where the loop's end depends on results, a checkpoint decides; each step is one job, which
+resumes.
 
 REQUIRED INPUTS: the previous stage's model, results/<study>/split.npz
 OUTPUTS: results/<study>/<variant>/seed<k>/<loop>_<step>/{model.safetensors, model.json,
@@ -12,13 +12,13 @@ OUTPUTS: results/<study>/<variant>/seed<k>/<loop>_<step>/{model.safetensors, mod
 checkpoint prune:
     """Remove, measure, fine-tune, measure: one step."""
     input:
-        images=dataset_images,
-        card=dataset_card,
-        split="results/{study}/split.npz",
-        model=previous_model,
-        description=previous_description,
-        before=previous_record,
-        chosen=chosen_file,
+        images=dataset_file("images.npy"),
+        card=dataset_file("card.json"),
+        split=split_file("split.npz"),
+        model=job_input("prune", "model"),
+        description=job_input("prune", "description"),
+        before=job_input("prune", "before"),
+        chosen=job_input("prune", "chosen"),
     output:
         model="results/{study}/{variant}/seed{seed}/{loop}_{step}/model.safetensors",
         description="results/{study}/{variant}/seed{seed}/{loop}_{step}/model.json",
@@ -28,29 +28,26 @@ checkpoint prune:
         "logs/prune/{study}.{variant}.seed{seed}.{loop}_{step}.log",
     benchmark:
         "benchmarks/prune/{study}.{variant}.seed{seed}.{loop}_{step}.tsv"
-    threads: train_threads
+    threads: training_threads
     resources:
-        gpu=1,
-        cpus_per_task=4,
-        mem_mb=16000,
-        runtime=120,
+        **rule_resources("prune"),
     params:
-        job=prune_job,
-        state=prune_state,
+        job=job_params("prune"),
+        state=job_state("prune"),
     script:
         "../scripts/prune.py"
 
 
 rule control:
-    """Train what a loop is held against: its widths anew, or the unpruned net longer."""
+    """Train what a loop is compared with: its widths from scratch, or longer unpruned."""
     input:
-        images=dataset_images,
-        card=dataset_card,
-        split="results/{study}/split.npz",
+        images=dataset_file("images.npy"),
+        card=dataset_file("card.json"),
+        split=split_file("split.npz"),
         model="results/{study}/{variant}/seed{seed}/dense/model.safetensors",
         description="results/{study}/{variant}/seed{seed}/dense/model.json",
-        steps=pruned_steps,
-        chosen=chosen_file,
+        steps=checkpoint_input("control", "steps"),
+        chosen=job_input("control", "chosen"),
     output:
         model="results/{study}/{variant}/seed{seed}/{loop}_{control}/model.safetensors",
         description="results/{study}/{variant}/seed{seed}/{loop}_{control}/model.json",
@@ -59,14 +56,11 @@ rule control:
         "logs/control/{study}.{variant}.seed{seed}.{loop}_{control}.log",
     benchmark:
         "benchmarks/control/{study}.{variant}.seed{seed}.{loop}_{control}.tsv"
-    threads: train_threads
+    threads: training_threads
     resources:
-        gpu=1,
-        cpus_per_task=4,
-        mem_mb=16000,
-        runtime=240,
+        **rule_resources("control"),
     params:
-        job=control_job,
-        state=control_state,
+        job=job_params("control"),
+        state=job_state("control"),
     script:
         "../scripts/control.py"

@@ -2,7 +2,7 @@
 
 REQUIRED INPUTS: every file of the plan's list of runs (never a glob)
 OUTPUTS: results/<study>/{runs.csv, index.json, claims.json, report.md, report.html,
-    report.pdf, report.json}, and for those who ask for it results/<study>/mlflow/
+    report.pdf, report.docx, report.json, report_latex/}; appendix.pdf of short reports
 """
 
 
@@ -27,26 +27,25 @@ rule summarize:
         "benchmarks/summarize/{study}.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=20,
+        **rule_resources("summarize"),
     params:
-        job=summarize_job,
+        job=job_params("summarize"),
         index=results_index,
     script:
         "../scripts/summarize.py"
 
 
 rule report:
-    """Write the report as Markdown, HTML and PDF."""
+    """Write the report as Markdown, HTML, PDF, Word and LaTeX."""
     input:
         runs="results/{study}/runs.csv",
         index="results/{study}/index.json",
         claims="results/{study}/claims.json",
         split="results/{study}/split.npz",
         summary="results/{study}/split.json",
-        images=dataset_images,
-        labels=dataset_labels,
-        card=dataset_card,
+        images=dataset_file("images.npy"),
+        labels=dataset_file("labels.npy"),
+        card=dataset_file("card.json"),
     output:
         markdown="results/{study}/report.md",
         html=report(
@@ -61,6 +60,13 @@ rule report:
             subcategory="Report",
             labels={"format": "PDF"},
         ),
+        docx=report(
+            "results/{study}/report.docx",
+            category="{study}",
+            subcategory="Report",
+            labels={"format": "Word"},
+        ),
+        latex=directory("results/{study}/report_latex"),
         figures=report(
             directory("results/{study}/figures"),
             patterns=["{figure}.svg"],
@@ -75,32 +81,11 @@ rule report:
         "benchmarks/report/{study}.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        **rule_resources("report"),
     params:
-        job=report_job,
+        job=job_params("report"),
     script:
         "../scripts/report.py"
-
-
-rule mlflow:
-    """Export all runs as an MLflow store."""
-    input:
-        index="results/{study}/index.json",
-    output:
-        store=directory("results/{study}/mlflow"),
-    log:
-        "logs/mlflow/{study}.log",
-    benchmark:
-        "benchmarks/mlflow/{study}.tsv"
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=30,
-    params:
-        job=mlflow_job,
-    script:
-        "../scripts/mlflow.py"
 
 
 rule overview:
@@ -113,9 +98,8 @@ rule overview:
         "benchmarks/overview/overview.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        **rule_resources("overview"),
     params:
-        job=overview_job,
+        job=job_params("overview"),
     script:
         "../scripts/overview.py"

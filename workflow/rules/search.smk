@@ -1,29 +1,53 @@
-"""A search's points are ordinary runs; this stage chooses among them.
+"""Choose among the points of a search, which are ordinary runs.
+
+A checkpoint decides which points each round of a search with a budget trains; a grid has
+no rounds.
 
 REQUIRED INPUTS: history.csv and model.json of every point
-OUTPUTS: results/<study>/<search>/chosen.json
+OUTPUTS: results/<study>/<search>/{chosen.json, round<n>.json, round<n>.journal}
 """
 
 
-rule select:
-    """Rank the points of one search by validation figures and choose."""
+checkpoint round:
+    """Propose the points of one round, or let the best of the last one continue."""
     input:
-        points=point_files,
-        base=search_base,
+        points=checkpoint_input("round", "points"),
+        before=job_input("round", "before"),
+        asked=job_input("round", "asked"),
+    output:
+        record="results/{study}/{search}/round{round}.json",
+        journal="results/{study}/{search}/round{round}.journal",
+    log:
+        "logs/round/{study}.{search}.round{round}.log",
+    benchmark:
+        "benchmarks/round/{study}.{search}.round{round}.tsv"
+    threads: 1
+    resources:
+        **rule_resources("round"),
+    params:
+        job=job_params("round"),
+        points=point_runs,
+    script:
+        "../scripts/round.py"
+
+
+rule select:
+    """Rank the points of one search by validation metrics and choose."""
+    input:
+        points=checkpoint_input("select", "points"),
+        rounds=checkpoint_input("select", "rounds"),
+        base=job_input("select", "base"),
     output:
         chosen="results/{study}/{search}/chosen.json",
     log:
         "logs/select/{study}.{search}.log",
     benchmark:
         "benchmarks/select/{study}.{search}.tsv"
-    wildcard_constraints:
-        search=r"[a-z][a-z0-9_]*",
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        **rule_resources("select"),
     params:
-        job=select_job,
-        points=search_points,
+        job=job_params("select"),
+        points=point_runs,
     script:
         "../scripts/select.py"

@@ -1,14 +1,15 @@
-"""Rule confirm: the edits that are worth a full training."""
+"""Rule confirm: rank the briefly trained edits."""
 
 from pathlib import Path
 
-from labmill.measure.confirm import confirm
-from labmill.runtime import logged, provenance
+from labmill.architecture_edits.confirm import confirm
+from labmill.core.logs import logged
+from labmill.core.records import Provenance
 
 with logged(snakemake.log[0]):
     confirm(
         proposed=Path(snakemake.input.proposed),
         trials=snakemake.params.trials,
         out=Path(snakemake.output.confirmed),
-        provenance=provenance(snakemake.params.job),
+        provenance=Provenance.of_job(snakemake.params.job),
     )

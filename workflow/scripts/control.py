@@ -1,23 +1,21 @@
-"""Rule control: what a pruned network is held against."""
+"""Rule control: train one control of a prune loop."""
 
 from pathlib import Path
 
-from labmill.pruning.control import control
-from labmill.runtime import logged, provenance
-from labmill.trained import Trained
+from labmill.core.logs import logged
+from labmill.core.records import Provenance
+from labmill.pruning.controls import control
+from labmill.training.run_files import RunFiles
+from labmill.training.trained_model import TrainedModel
 
 with logged(snakemake.log[0]):
-    record = provenance(snakemake.params.job)
     chosen = snakemake.input.get("chosen")
     control(
-        record["settings"],
-        Trained.of(snakemake.input),
+        TrainedModel.from_inputs(snakemake.input),
         steps=[Path(step) for step in snakemake.input.steps],
         chosen=Path(chosen) if chosen else None,
-        model_out=Path(snakemake.output.model),
-        description_out=Path(snakemake.output.description),
-        history=Path(snakemake.output.history),
+        out=RunFiles.from_outputs(snakemake.output),
         state=Path(snakemake.params.state),
         threads=snakemake.threads,
-        provenance=record,
+        provenance=Provenance.of_job(snakemake.params.job),
     )

@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
-from labmill.data import prepare
-from labmill.runtime import logged, provenance
+from labmill.core.logs import logged
+from labmill.core.provenance import provenance
+from labmill.data.prepare import prepare
+from labmill.workflow.config import read_config
 
 with logged(snakemake.log[0]):
+    # A workflow that imports this one as a module has its own config.
+    config = read_config(snakemake.config)
     settings = provenance(snakemake.params.job)["settings"]
     prepare(
         settings["dataset"],
@@ -13,6 +17,6 @@ with logged(snakemake.log[0]):
         images=Path(snakemake.output.images),
         labels=Path(snakemake.output.labels),
         card=Path(snakemake.output.card),
-        mirror=snakemake.config.get("mirror"),
-        downloads=Path(snakemake.config["store"]),
+        mirror=config.mirror,
+        downloads=Path(config.store),
     )

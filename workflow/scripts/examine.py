@@ -1,15 +1,16 @@
-"""Rule examine: what one transformer looks at, and what its layers know."""
+"""Rule examine: attention of one transformer, and probes of its layers."""
 
 from pathlib import Path
 
-from labmill.evaluation.examine import examine
-from labmill.runtime import logged, provenance
-from labmill.trained import Trained
+from labmill.analysis.attention import examine
+from labmill.core.logs import logged
+from labmill.core.records import Provenance
+from labmill.training.trained_model import TrainedModel
 
 with logged(snakemake.log[0]):
     examine(
-        Trained.of(snakemake.input),
+        TrainedModel.from_inputs(snakemake.input),
         arrays=Path(snakemake.output.arrays),
-        figures=Path(snakemake.output.figures),
-        provenance=provenance(snakemake.params.job),
+        out=Path(snakemake.output.figures),
+        provenance=Provenance.of_job(snakemake.params.job),
     )

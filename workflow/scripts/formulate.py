@@ -1,16 +1,15 @@
-"""Rule formulate: layers as matrix products, timed."""
+"""Rule formulate: time layers as matrix products."""
 
 from pathlib import Path
 
-from labmill.measure.formulate import formulate
-from labmill.runtime import logged, provenance
-from labmill.trained import Trained
+from labmill.analysis.matmul_timing import formulate
+from labmill.core.logs import logged
+from labmill.core.records import Provenance
+from labmill.training.trained_model import TrainedModel
 
 with logged(snakemake.log[0]):
-    record = provenance(snakemake.params.job)
     formulate(
-        record["settings"],
-        Trained.of(snakemake.input),
+        TrainedModel.from_inputs(snakemake.input),
         out=Path(snakemake.output.times),
-        provenance=record,
+        provenance=Provenance.of_job(snakemake.params.job),
     )

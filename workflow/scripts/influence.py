@@ -1,17 +1,16 @@
-"""Rule influence: the real influence of units beside the predicted."""
+"""Rule influence: real against predicted influence of units."""
 
 from pathlib import Path
 
+from labmill.core.logs import logged
+from labmill.core.records import Provenance
 from labmill.pruning.influence import influence
-from labmill.runtime import logged, provenance
-from labmill.trained import Trained
+from labmill.training.trained_model import TrainedModel
 
 with logged(snakemake.log[0]):
-    record = provenance(snakemake.params.job)
     influence(
-        record["settings"],
-        Trained.of(snakemake.input),
+        TrainedModel.from_inputs(snakemake.input),
         out=Path(snakemake.output.influence),
         threads=snakemake.threads,
-        provenance=record,
+        provenance=Provenance.of_job(snakemake.params.job),
     )

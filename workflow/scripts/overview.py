@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from labmill.report.site import site
-from labmill.runtime import logged
+from labmill.core.logs import logged
+from labmill.report.index_page import site
 
 with logged(snakemake.log[0]):
     site(

@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from labmill.measure.propose import propose
-from labmill.runtime import logged, provenance
+from labmill.architecture_edits.propose import propose
+from labmill.core.logs import logged
+from labmill.core.records import Provenance
+from labmill.training.inputs import DatasetFiles
 
 with logged(snakemake.log[0]):
     propose(
+        DatasetFiles.from_inputs(snakemake.input),
         measure=Path(snakemake.input.measure),
         description=Path(snakemake.input.description),
-        images=Path(snakemake.input.images),
-        card=Path(snakemake.input.card),
-        split=Path(snakemake.input.split),
         out=Path(snakemake.output.proposed),
-        provenance=provenance(snakemake.params.job),
+        provenance=Provenance.of_job(snakemake.params.job),
     )

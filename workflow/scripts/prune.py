@@ -2,23 +2,21 @@
 
 from pathlib import Path
 
+from labmill.core.logs import logged
+from labmill.core.records import Provenance
 from labmill.pruning.step import prune
-from labmill.runtime import logged, provenance
-from labmill.trained import Trained
+from labmill.training.run_files import RunFiles
+from labmill.training.trained_model import TrainedModel
 
 with logged(snakemake.log[0]):
-    record = provenance(snakemake.params.job)
     before, chosen = snakemake.input.get("before"), snakemake.input.get("chosen")
     prune(
-        record["settings"],
-        Trained.of(snakemake.input),
+        TrainedModel.from_inputs(snakemake.input),
         before=Path(before) if before else None,
         chosen=Path(chosen) if chosen else None,
-        model_out=Path(snakemake.output.model),
-        description_out=Path(snakemake.output.description),
-        history=Path(snakemake.output.history),
+        out=RunFiles.from_outputs(snakemake.output),
         record=Path(snakemake.output.record),
         state=Path(snakemake.params.state),
         threads=snakemake.threads,
-        provenance=record,
+        provenance=Provenance.of_job(snakemake.params.job),
     )

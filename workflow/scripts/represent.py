@@ -1,15 +1,16 @@
-"""Rule represent: what one network makes of images."""
+"""Rule represent: features of one network on validation images."""
 
 from pathlib import Path
 
-from labmill.evaluation.represent import represent
-from labmill.runtime import logged, provenance
-from labmill.trained import Trained
+from labmill.analysis.features import represent
+from labmill.core.logs import logged
+from labmill.core.records import Provenance
+from labmill.training.trained_model import TrainedModel
 
 with logged(snakemake.log[0]):
     represent(
-        Trained.of(snakemake.input),
+        TrainedModel.from_inputs(snakemake.input),
         arrays=Path(snakemake.output.arrays),
-        figures=Path(snakemake.output.figures),
-        provenance=provenance(snakemake.params.job),
+        out=Path(snakemake.output.figures),
+        provenance=Provenance.of_job(snakemake.params.job),
     )

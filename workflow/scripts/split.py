@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-from labmill.data.splits import split
-from labmill.runtime import logged, provenance
+from labmill.core.logs import logged
+from labmill.core.provenance import provenance
+from labmill.data.split import split
+from labmill.data.stratify import SplitSettings
 
 with logged(snakemake.log[0]):
     settings = provenance(snakemake.params.job)["settings"]
     split(
-        settings,
-        settings["split_seed"],
+        SplitSettings(**settings),
         images=Path(snakemake.input.images),
         labels=Path(snakemake.input.labels),
         card=Path(snakemake.input.card),

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from labmill.index import ordered
+from labmill.core.logs import logged
+from labmill.core.provenance import provenance
+from labmill.plan.outputs import ordered
 from labmill.report.summarize import summarize
-from labmill.runtime import logged, provenance
 
 with logged(snakemake.log[0]):
     summarize(

@@ -1,24 +1,31 @@
-"""Rule train: one run, from its last saved state on."""
+"""Rule train: one run, resumed from its last saved state."""
 
 from pathlib import Path
 
-from labmill.runtime import logged, provenance
-from labmill.search.chosen import resolved_run
+from labmill.core.logs import logged
+from labmill.core.records import Provenance
+from labmill.search.chosen_settings import resolved_run
+from labmill.training.inputs import DatasetFiles
+from labmill.training.run_files import RunFiles
 from labmill.training.train import train
 
 with logged(snakemake.log[0]):
-    record = provenance(snakemake.params.job)
+    job = Provenance.of_job(snakemake.params.job)
+    start, paused = snakemake.input.get("start"), snakemake.input.get("paused")
+    weights = snakemake.input.get("weights")
+    same = snakemake.input.get("same")
     train(
-        resolved_run(record["settings"], snakemake.input.get("chosen")),
-        images=Path(snakemake.input.images),
-        card=Path(snakemake.input.card),
-        split=Path(snakemake.input.split),
-        start=Path(snakemake.input.start) if snakemake.input.get("start") else None,
-        model=Path(snakemake.output.model),
-        description=Path(snakemake.output.description),
-        history=Path(snakemake.output.history),
-        batches=Path(snakemake.output.batches),
+        resolved_run(
+            job.settings.get("run", job.settings), snakemake.input.get("chosen")
+        ),
+        DatasetFiles.from_inputs(snakemake.input),
+        start=Path(start) if start else None,
+        paused=Path(paused) if paused else None,
+        weights=Path(weights) if weights else None,
+        same=Path(same) if same else None,
+        out=RunFiles.from_outputs(snakemake.output),
         state=Path(snakemake.params.state),
+        pause=job.settings.get("epochs"),
         threads=snakemake.threads,
-        provenance=record,
+        provenance=job,
     )

@@ -1,1 +1,1 @@
-"""Studies on a SLURM cluster: its site file, leftovers, prices, and a preflight."""
+"""Studies on a SLURM cluster: its site file, orphaned jobs, costs, and a preflight."""

@@ -1,22 +1,22 @@
-"""The site file: what one cluster is like, and what follows for each rule.
+"""The site file: the properties of one cluster, and their consequences for each rule.
 
-Rules say what a job needs (`gpu=1`, `mem_mb`, `runtime`); how the cluster is asked for a
-GPU, in which partition, on whose account and up to which limits is the site's.
+Rules state what a job needs (`gpu=1`, `mem_mb`, `runtime`); the site file holds how a GPU
+is requested, in which partition, on which account and up to which limits.
 """
 
-import argparse
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
+from labmill.cluster.rule_resources import RULES, on_gpu
+from labmill.core import snakemake_internals
+from labmill.core.errors import LabmillError, suggest
+from labmill.core.trees import JsonObject, Settings
+from labmill.study.yaml_source import YamlSource
 
-from labmill.cluster.needs import needs, on_gpu
-from labmill.errors import LabmillError, suggest
-
-# Beside a cluster's profile: the site's own file, and the one that is shipped.
+# In a cluster's profile: the cluster's own file, and the one that is shipped.
 FILES = ("site.yaml", "site.example.yaml")
 GPU_STYLES = ("gres", "gpus", "none")
 KINDS = {
@@ -27,47 +27,39 @@ KINDS = {
 }
 # Options of sbatch that Snakemake's executor plugin knows as resources of another name.
 RENAMED = {"partition": "slurm_partition", "account": "slurm_account"}
-# A run that can go on saves its state when it is told so, ahead of its job's end. Other
-# signals kill the Snakemake around the run.
+# A resumable run saves its state upon this signal, ahead of its job's end. Other signals
+# kill the Snakemake around the run.
 SAVE = "--signal=TERM@120"
 
 
 @dataclass(frozen=True)
 class Site:
-    """One cluster, as `site:` in the site file says.
+    """One cluster, from `site:` in the site file.
 
     Attributes:
-        partition: of jobs with a GPU; None is the cluster's default.
-        cpu_partition: of jobs without one; None is `partition`.
         account, qos: as for sbatch.
-        constraint: node features that jobs with a GPU need.
-        gpus: `gres` (--gres=gpu:1), `gpus` (--gpus=1) or `none` (CPUs only).
-        gpu_type: as in --gres=gpu:<type>:1.
-        max_minutes, max_mem_mb: more than this no job may ask for, however often it
-            was tried; None is no limit.
+        max_minutes, max_mem_mb: limits of a job at any attempt; None is no limit.
         modules: must be loaded where Snakemake starts; jobs inherit the environment.
-        local: rules that run where Snakemake runs.
     """
 
-    partition: str | None = None
-    cpu_partition: str | None = None
+    partition: str | None = None  # of jobs with a GPU; None is the cluster's default
+    cpu_partition: str | None = None  # of jobs without one; None is `partition`
     account: str | None = None
     qos: str | None = None
-    constraint: str | None = None
-    gpus: str = "gres"
-    gpu_type: str | None = None
+    constraint: str | None = None  # node features that jobs with a GPU need
+    gpus: str = "gres"  # `gres` (--gres=gpu:1), `gpus` (--gpus=1) or `none` (CPUs only)
+    gpu_type: str | None = None  # as in --gres=gpu:<type>:1
     max_minutes: int | None = None
     max_mem_mb: int | None = None
     modules: tuple[str, ...] = ()
-    local: tuple[str, ...] = ("download",)
+    local: tuple[str, ...] = (
+        "download",
+        "weights",
+    )  # rules that run where Snakemake runs
 
     @classmethod
-    def of(cls, config: Mapping[str, Any]) -> "Site | None":
-        """The site in Snakemake's config; None where there is none.
-
-        Raises:
-            LabmillError: an unknown key, or a value of the wrong kind.
-        """
+    def of(cls, config: JsonObject) -> "Site | None":
+        """Return the site in Snakemake's config; None where there is none."""
         if "site" not in config:
             return None
         given = config["site"] or {}
@@ -80,7 +72,7 @@ class Site:
             wanted, words = KINDS.get(key, (str, "a text"))
             if value is not None and type(value) is not wanted:
                 raise LabmillError(f"site file: {key}: {value!r} is not {words}")
-        kept = {
+        kept: Settings = {
             key: tuple(value) if isinstance(value, list) else value
             for key, value in given.items()
             if value is not None
@@ -91,8 +83,8 @@ class Site:
             raise LabmillError(f"site file: gpus: {site.gpus!r}; {hint}")
         return site
 
-    def asked(self, gpu: bool) -> dict[str, str]:
-        """What a job asks sbatch for, beside the amounts: option → value."""
+    def requests(self, gpu: bool) -> dict[str, str]:
+        """Return the options of sbatch for a job, without the amounts."""
         style = self.gpus if gpu else "none"
         one = ":".join(filter(None, [self.gpu_type, "1"]))
         values = {
@@ -108,35 +100,37 @@ class Site:
         return {key: value for key, value in values.items() if value}
 
     def resources(self, gpu: bool) -> dict[str, str | int]:
-        """The same in the executor plugin's words, which asks --gpus for `gpu`."""
-        asked = self.asked(gpu)
-        gpus = asked.pop("gpus", None)
-        words: dict[str, str | int] = {RENAMED.get(k, k): v for k, v in asked.items()}
+        """Return the same as resources of the executor plugin (`gpu` means --gpus)."""
+        requests = self.requests(gpu)
+        gpus = requests.pop("gpus", None)
+        found: dict[str, str | int] = {
+            RENAMED.get(k, k): v for k, v in requests.items()
+        }
         if gpus and self.gpu_type:
-            words["gpu_model"] = self.gpu_type
-        return words | {"gpu": int(gpus is not None)}
+            found["gpu_model"] = self.gpu_type
+        return found | {"gpu": int(gpus is not None)}
 
     def amounts(self, rule: str, attempt: int = 1) -> dict[str, int]:
-        """mem_mb and runtime of a rule's n-th attempt: n times the first's, capped."""
+        """Return mem_mb and runtime of the n-th attempt: n times the first's, capped."""
         limits = {"mem_mb": self.max_mem_mb, "runtime": self.max_minutes}
         return {
-            key: min(needs()[rule][key] * attempt, limit or 10**9)
+            key: min(RULES[rule][key] * attempt, limit or 10**9)
             for key, limit in limits.items()
         }
 
     def options(self, rule: str, attempt: int = 1) -> list[str]:
-        """What a job of a rule asks sbatch for."""
-        amounts = self.amounts(rule, attempt)
+        """Return all options of sbatch for a job of a rule."""
+        amounts, requests = self.amounts(rule, attempt), self.requests(on_gpu(rule))
         return [
-            *(f"--{key}={value}" for key, value in self.asked(on_gpu(rule)).items()),
+            *(f"--{key}={value}" for key, value in requests.items()),
             "--ntasks=1",
-            f"--cpus-per-task={needs()[rule].get('cpus_per_task', 1)}",
+            f"--cpus-per-task={RULES[rule].get('cpus_per_task', 1)}",
             f"--mem={amounts['mem_mb']}M",
             f"--time={amounts['runtime']}",
         ]
 
     def check_modules(self, loaded: str | None = None) -> None:
-        """Raise LabmillError for modules, by name or name/version, not loaded here."""
+        """Check that modules, by name or name/version, are loaded here."""
         text = os.environ.get("LOADEDMODULES", "") if loaded is None else loaded
         items = text.split(":")
         names = {*items, *(item.rpartition("/")[0] for item in items)}
@@ -147,75 +141,52 @@ class Site:
             )
 
 
-def profile_in_use() -> Path | None:
-    """The folder of the profile that this process was started with."""
-    from snakemake.cli import get_profile_dir
-
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--profile", default=os.environ.get("SNAKEMAKE_PROFILE"))
-    name = parser.parse_known_args()[0].profile
-    found = name and get_profile_dir(name)
-    return found[0] if found else None
-
-
 def site_file(profile: Path) -> Path | None:
-    """The site file in a profile's folder; None where it is no cluster's."""
+    """Return the site file in a profile's folder; None where it is no cluster's."""
     return next(filter(Path.is_file, (profile / name for name in FILES)), None)
 
 
-def read(path: Path) -> dict[str, Any]:
-    """A YAML file's mapping."""
-    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+def read(path: Path) -> Settings:
+    """Read a YAML file's mapping."""
+    return YamlSource(path, empty=True).data
 
 
-def find(workflow: Any, config: dict[str, Any]) -> None:
+def find(workflow: Any, config: Settings) -> None:
     """Put the site into the config, from the profile's file unless it is there.
 
-    A --configfile of the user, which takes the place of any that a profile names, so
-    loses no site. Snakemake hands the file on to every job.
+    A user's --configfile replaces any that a profile names, but not the site. Snakemake
+    hands the file on to every job.
     """
-    profile = profile_in_use()
+    profile = snakemake_internals.profile_folder()
     path = site_file(profile) if profile else None
     if path and "site" not in config:
         config["site"] = read(path).get("site")
-        workflow.config_settings.configfiles.insert(0, path.absolute())
+        snakemake_internals.add_config_file(workflow, path)
 
 
-def place(workflow: Any, config: Mapping[str, Any]) -> None:
-    """Give every rule of the workflow what its jobs ask this site for.
+def set_site_resources(workflow: Any, config: JsonObject) -> None:
+    """Set the resources of every rule for this site.
 
-    Runs in every process, after the rules. What the profile or the command line sets for
-    a rule (`set-resources`) stays.
-
-    Raises:
-        LabmillError: the site file is wrong.
+    Runs in every process, after the rules. The profile's and the command line's
+    `set-resources` have priority.
     """
     site = Site.of(config)
     if site is None:
         return
-    rules = {rule.name: rule for rule in workflow.rules}
-    check_rules(site.local, rules)
-    chosen = workflow.resource_settings.overwrite_resources
-    for name in needs():
-        asked: dict[str, Any] = site.resources(on_gpu(name))
-        asked |= {key: growing(site, name, key) for key in ("mem_mb", "runtime")}
-        if hasattr(rules[name].params, "state"):
-            asked["slurm_extra"] = SAVE
-        mine = chosen.get(name, {})
-        rules[name].resources.update({k: v for k, v in asked.items() if k not in mine})
+    for name in site.local:
+        if name not in RULES:
+            hint = suggest(name, RULES)
+            raise LabmillError(f"site file: local: no rule {name!r}; {hint}")
+    resumable = snakemake_internals.resumable_rules(workflow)
+    for name in RULES:
+        resources: Settings = site.resources(on_gpu(name))
+        resources |= {key: growing(site, name, key) for key in ("mem_mb", "runtime")}
+        if name in resumable:
+            resources["slurm_extra"] = SAVE
+        snakemake_internals.set_resources(workflow, name, resources)
     workflow.localrules(*site.local)
 
 
 def growing(site: Site, rule: str, key: str) -> Callable[..., int]:
-    """A resource as Snakemake evaluates it: more at each attempt."""
+    """Return a resource as Snakemake evaluates it: more at each attempt."""
     return lambda wildcards, attempt: site.amounts(rule, attempt)[key]
-
-
-def check_rules(names: Iterable[str], rules: Iterable[str]) -> None:
-    """Raise LabmillError for a name that no rule has."""
-    known = list(rules)
-    for name in names:
-        if name not in known:
-            raise LabmillError(
-                f"site file: local: no rule {name!r}; {suggest(name, known)}"
-            )

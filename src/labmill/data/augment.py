@@ -3,112 +3,201 @@
 One table of uniform numbers is drawn per epoch, a row per image; a batch takes the rows
 of its images. So what happens to an image depends neither on its batch nor on its place
 in it, and switching one change on does not alter the draws of another.
+
+The frequent changes are here, computed in one pass; others are files of
+`labmill.data.augmentations` and of the user.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from labmill.errors import LabmillError, suggest
-from labmill.randomness import torch_generator
+from labmill.core import project, registry
+from labmill.core.errors import LabmillError
+from labmill.core.trees import JsonObject
+from labmill.data.records import Card
+from labmill.stats.randomness import numpy_generator, torch_generator
 
-DEFAULTS: dict[str, Any] = {
-    "crop": 0,
-    "flip": False,
-    "brightness": 0.0,
-    "contrast": 0.0,
-    "rotate90": False,
-    "cutout": 0,
-}
+KIND = "augmentations"
+# Keys of `training.augmentation` that are no names of files.
+BUILT_IN = ("crop", "flip", "brightness", "contrast", "rotate90", "cutout")
 COLUMNS = ("top", "left", "flip", "turn", "brightness", "contrast", "hole_y", "hole_x")
 
 
-class Augmentation:
-    """Random changes of square images: turn, mirror, shift, colour, a hole.
+@dataclass(frozen=True)
+class Registered:
+    """An augmentation of the registry, with its arguments.
 
-    settings: `crop`: pixels by which the image is padded with black before a crop of
-    the old size; `flip`: mirror left-right with probability 1/2; `rotate90`: turn by 0,
-    90, 180 or 270 degrees; `brightness`: factor within 1 ± that; `contrast`: distance
-    from the image's mean, factor within 1 ± that; `cutout`: side in pixels of a square
-    whose centre is anywhere in the image, filled with `fill` (DeVries and Taylor, 2017,
-    arXiv:1708.04552). size: the images' side. fill: per channel in 0..1, black without.
-    Raises LabmillError for an unknown setting or one that is out of range.
+    Attributes:
+        change: (images, draws) → images; of one that mixes also `partners` → images and
+            the share (B,) of each image that is its own.
+        draws: uniform numbers that it needs per image.
+        mixes: whether it takes other images, its partners.
+    """
+
+    name: str
+    change: Callable[..., Any]
+    draws: int
+    mixes: bool
+
+    def __call__(self, images: Tensor, draws: Tensor, **partners: Tensor) -> Any:
+        """Return what the entry returns, if its images are as before in type and shape."""
+        with project.own_errors():
+            found = self.change(images, draws, **partners)
+        changed = found[0] if self.mixes else found
+        if changed.dtype != images.dtype or changed.shape != images.shape:
+            raise LabmillError(
+                f"{project.place(registry.module(KIND, self.name))}: returned "
+                f"{changed.dtype} {tuple(changed.shape)}; expected {images.dtype} "
+                f"{tuple(images.shape)}"
+            )
+        return found
+
+
+def registered(settings: JsonObject) -> list[Registered]:
+    """Return the registered augmentations of these settings, in the order of applying.
+
+    By `POSITION` in their files, then by name; those that mix come last.
+    """
+    found = []
+    for name in settings.keys() - {*BUILT_IN}:
+        if settings[name] in (None, False):
+            continue
+        given = {} if settings[name] is True else settings[name]
+        change = partial(registry.load_entry(KIND, name), **given)
+        draws = registry.constant(KIND, name, "DRAWS", 1)
+        mixes = registry.takes(KIND, name, "partners")
+        found.append(Registered(name, change, draws, mixes))
+
+    def order(one: Registered) -> tuple[bool, int, str]:
+        return one.mixes, registry.constant(KIND, one.name, "POSITION", 0), one.name
+
+    return sorted(found, key=order)
+
+
+class Augmentation:
+    """Random changes of square images: turn, mirror, shift, colour, a hole, and others.
+
+    Args:
+        settings: those of `labmill.study.schema.Augmentation`; an absent one is off.
+            `flip`: "alternate" mirrors an image in every other epoch, at random in the
+            first (Jordan, 2024, arXiv:2404.00498). `brightness`: factor within 1 ± that; `contrast`: distance from the image's
+            mean, factor within 1 ± that; `cutout`: side of a square whose centre is
+            anywhere in the image (DeVries and Taylor, 2017, arXiv:1708.04552).
+        size: side of the images.
+        fill: colour of the hole, per channel in 0..1; black if absent.
     """
 
     def __init__(
         self,
-        settings: Mapping[str, Any],
+        settings: JsonObject,
         size: int,
         fill: Sequence[float] | None = None,
     ) -> None:
-        for key in settings:
-            if key not in DEFAULTS:
-                raise LabmillError(
-                    f"augmentation: found {key!r}; {suggest(key, DEFAULTS)}"
-                )
-        values = {**DEFAULTS, **settings}
-        for key, most in (
-            ("crop", size - 1),
-            ("cutout", size),
-            ("brightness", 1),
-            ("contrast", 1),
+        self.size = size
+        self.crop: int = settings.get("crop", 0)
+        self.cutout: int = settings.get("cutout", 0)
+        self.flip: bool | str = settings.get("flip", False)
+        self.rotate90: bool = settings.get("rotate90", False)
+        self.brightness: float = settings.get("brightness", 0.0)
+        self.contrast: float = settings.get("contrast", 0.0)
+        self.fill = fill
+        self.registered = registered(settings)
+        for key, found, most in (
+            ("crop", self.crop, size - 1),
+            ("cutout", self.cutout, size),
         ):
-            if not 0 <= values[key] <= most:
+            if found > most:
                 raise LabmillError(
-                    f"augmentation.{key}: found {values[key]}; allowed: 0 to {most} "
+                    f"augmentation.{key}: found {found}; allowed: 0 to {most} "
                     f"for images of {size} × {size}"
                 )
-        self.size = size
-        self.crop: int = values["crop"]
-        self.cutout: int = values["cutout"]
-        self.flip: bool = values["flip"]
-        self.rotate90: bool = values["rotate90"]
-        self.brightness: float = values["brightness"]
-        self.contrast: float = values["contrast"]
-        self.fill = fill
 
     @property
     def active(self) -> bool:
-        """Whether anything would be changed."""
-        return self.moves or self.colours or self.cutout > 0
+        """Return True if any change is on."""
+        built_in = self.moves or self.colours or self.cutout > 0
+        return built_in or bool(self.registered)
+
+    @property
+    def mixes(self) -> bool:
+        """Return True if images are mixed with others."""
+        return any(one.mixes for one in self.registered)
 
     @property
     def moves(self) -> bool:
-        """Whether pixels change place."""
-        return self.crop > 0 or self.flip or self.rotate90
+        """Return True if pixels change their position."""
+        return self.crop > 0 or bool(self.flip) or self.rotate90
 
     @property
     def colours(self) -> bool:
-        """Whether values change."""
+        """Return True if pixel values change."""
         return self.brightness > 0 or self.contrast > 0
 
     def table(self, seed: int, epoch: int, count: int) -> Tensor:
-        """Uniform numbers in [0, 1), float32 (count, 8) on the CPU; row i is image i's.
+        """Draw uniform numbers, float32 (count, 8) on the CPU; row i is for image i.
 
-        A row does not depend on `count`.
+        Columns of registered augmentations follow. A row does not depend on `count`.
         """
-        generator = torch_generator(seed, "augment", epoch)
-        return torch.rand(count, len(COLUMNS), generator=generator)
+
+        def uniform(axis: str, width: int, epoch: int) -> Tensor:
+            generator = torch_generator(seed, axis, epoch)
+            return torch.rand(count, width, generator=generator)
+
+        table = uniform("augment", len(COLUMNS), epoch)
+        if self.flip == "alternate":
+            first = uniform("augment", len(COLUMNS), 0)[:, COLUMNS.index("flip")]
+            mirrored = (first < 0.5) ^ (epoch % 2 == 1)
+            table[:, COLUMNS.index("flip")] = torch.where(mirrored, 0.0, 0.5)
+        further = [
+            uniform(f"augment.{one.name}", one.draws, epoch) for one in self.registered
+        ]
+        return torch.cat([table, *further], 1)
+
+    def partners(self, seed: int, epoch: int, count: int) -> np.ndarray:
+        """Return with which of `count` images each of them is mixed."""
+        return numpy_generator(seed, "partner", epoch).permutation(count)
+
+    def further(self, rows: Tensor) -> list[tuple[Registered, Tensor]]:
+        """Return the registered augmentations, each with its columns of the rows."""
+        widths = [len(COLUMNS), *(one.draws for one in self.registered)]
+        return list(zip(self.registered, rows.split(widths, 1)[1:], strict=True))
 
     def __call__(self, images: Tensor, rows: Tensor) -> Tensor:
-        """The images changed as their rows of the table say.
+        """Change each image by its row of the table; return uint8 of the same shape.
 
-        images: uint8 (B, C, size, size); rows: float32 (B, 8), on the same device.
-        Returns uint8 (B, C, size, size). Neither waits for the device nor makes a shape
-        depend on data, so that it may be captured in a graph.
+        Built-in changes neither wait for the device nor make a shape depend on data, so
+        that they may be captured in a graph. `rows` is on the same device.
         """
-        draw = dict(zip(COLUMNS, rows.unbind(1), strict=True))
-        changed = self.coloured(images, draw) if self.colours else images
+        draw = dict(zip(COLUMNS, rows.unbind(1), strict=False))
+        changed = self.jitter_colours(images, draw) if self.colours else images
         if self.moves:
-            changed = self.moved(changed, draw)
+            changed = self.move_pixels(changed, draw)
         if self.cutout:
-            changed = self.holed(changed, draw)
+            changed = self.cut_hole(changed, draw)
+        for one, draws in self.further(rows):
+            if not one.mixes:
+                changed = one(changed, draws)
         return changed
 
-    def coloured(self, images: Tensor, draw: Mapping[str, Tensor]) -> Tensor:
-        """Brightness, then contrast about the image's own mean, as one affine map."""
+    def mix(
+        self, images: Tensor, rows: Tensor, partners: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Mix each image with its partner: return images, and each one's own share (B,)."""
+        own = torch.ones(len(images), device=images.device)
+        for one, draws in self.further(rows):
+            if one.mixes:
+                images, share = one(images, draws, partners=partners)
+                own = own * share
+        return images, own
+
+    def jitter_colours(self, images: Tensor, draw: Mapping[str, Tensor]) -> Tensor:
+        """Change brightness, then contrast about the image's mean, as one affine map."""
         bright = 1 + self.brightness * (2 * draw["brightness"] - 1)
         spread = 1 + self.contrast * (2 * draw["contrast"] - 1)
         values = images.float()
@@ -117,25 +206,26 @@ class Augmentation:
         values += shift[:, None, None, None]
         return values.round_().clamp_(0, 255).to(torch.uint8)
 
-    def moved(self, images: Tensor, draw: Mapping[str, Tensor]) -> Tensor:
-        """Turn, mirror and shift in one gather; what comes from outside is black.
+    def move_pixels(self, images: Tensor, draw: Mapping[str, Tensor]) -> Tensor:
+        """Turn, mirror and shift in one gather; pixels from outside are black.
 
         Every such move takes output (i, j) from input row[i] + column[j] of the
-        flattened image, so that only these two vectors per image are worked out.
+        flattened image, so that only these two vectors per image are computed.
         """
         size, last = self.size, self.size - 1
         y = x = torch.arange(size, device=images.device).expand(len(images), size)
         inside = None
         if self.crop:
-            y = y + (whole(draw["top"], 2 * self.crop + 1) - self.crop)[:, None]
-            x = x + (whole(draw["left"], 2 * self.crop + 1) - self.crop)[:, None]
-            inside = within(y, size)[:, :, None] & within(x, size)[:, None, :]
+            shifts = 2 * self.crop + 1
+            y = y + (random_integers(draw["top"], shifts) - self.crop)[:, None]
+            x = x + (random_integers(draw["left"], shifts) - self.crop)[:, None]
+            inside = is_inside(y, size)[:, :, None] & is_inside(x, size)[:, None, :]
             y, x = y.clamp(0, last), x.clamp(0, last)
         if self.flip:
             x = torch.where((draw["flip"] < 0.5)[:, None], last - x, x)
         row, column = y * size, x
         if self.rotate90:
-            turn = whole(draw["turn"], 4)[:, None]
+            turn = random_integers(draw["turn"], 4)[:, None]
             y = torch.where((turn == 1) | (turn == 2), last - y, y)
             x = torch.where(turn >= 2, last - x, x)
             on_side = turn % 2 == 1
@@ -146,21 +236,21 @@ class Augmentation:
         result = flat.gather(2, source[:, None].expand_as(flat)).view_as(images)
         return result if inside is None else result * inside[:, None]
 
-    def holed(self, images: Tensor, draw: Mapping[str, Tensor]) -> Tensor:
-        """A square of `fill` anywhere; what reaches over the edge is cut off."""
+    def cut_hole(self, images: Tensor, draw: Mapping[str, Tensor]) -> Tensor:
+        """Fill a square anywhere; its part outside the image is cut off."""
         line = torch.arange(self.size, device=images.device)
-        top = (whole(draw["hole_y"], self.size) - self.cutout // 2)[:, None]
-        left = (whole(draw["hole_x"], self.size) - self.cutout // 2)[:, None]
+        top = (random_integers(draw["hole_y"], self.size) - self.cutout // 2)[:, None]
+        left = (random_integers(draw["hole_x"], self.size) - self.cutout // 2)[:, None]
         outside = ~(
-            within(line - top, self.cutout)[:, None, :, None]
-            & within(line - left, self.cutout)[:, None, None, :]
+            is_inside(line - top, self.cutout)[:, None, :, None]
+            & is_inside(line - left, self.cutout)[:, None, None, :]
         )
         if self.fill is None:
             return images * outside
-        return torch.where(outside, images, self.colour(images.device))
+        return torch.where(outside, images, self.fill_colour(images.device))
 
-    def colour(self, device: torch.device) -> Tensor:
-        """`fill` as uint8 (C, 1, 1), made on `device` without a copy to it."""
+    def fill_colour(self, device: torch.device) -> Tensor:
+        """Return `fill` as uint8 (C, 1, 1), created on `device` without a copy to it."""
         return torch.cat(
             [
                 torch.full(
@@ -171,43 +261,37 @@ class Augmentation:
         )
 
 
-def whole(uniform: Tensor, count: int) -> Tensor:
-    """Integers 0..count-1, equally likely, from numbers in [0, 1)."""
+def random_integers(uniform: Tensor, count: int) -> Tensor:
+    """Return integers 0..count-1, equally likely, from numbers in [0, 1)."""
     return (uniform * count).long()
 
 
-def within(position: Tensor, size: int) -> Tensor:
-    """Where 0 <= position < size."""
+def is_inside(position: Tensor, size: int) -> Tensor:
+    """Return where 0 <= position < size."""
     return (position >= 0) & (position < size)
 
 
 def normaliser(
-    card: Mapping[str, Any],
-    how: Literal["dataset", "half", "none"] | Mapping[str, Sequence[float]] = "dataset",
+    card: Card, how: str | Mapping[str, Sequence[float]] = "dataset"
 ) -> tuple[Tensor, Tensor]:
-    """Mean and deviation, float32 (1, C, 1, 1), for images scaled to 0..1.
+    """Return mean and deviation, float32 (1, C, 1, 1), for images scaled to 0..1.
 
-    "dataset": the card's own; "half": 0.5 and 0.5; "none": 0 and 1; or a mapping with
-    `mean` and `std` per channel. A channel that never varies is left unscaled. Raises
-    LabmillError for another word or the wrong number of channels.
+    `how`: "dataset": its own; "half": 0.5 and 0.5; "none": 0 and 1; or a mapping with
+    `mean` and `std` per channel. A channel that never varies is left unscaled.
     """
-    channels = card["channels"]
     constants = {"half": (0.5, 0.5), "none": (0.0, 1.0)}
+    mean: Sequence[float]
+    std: Sequence[float]
     if isinstance(how, Mapping):
-        mean, std = list(how["mean"]), list(how["std"])
+        mean, std = how["mean"], how["std"]
     elif how == "dataset":
-        mean, std = card["mean"], [value or 1.0 for value in card["std"]]
-    elif how in constants:
-        mean, std = ([value] * channels for value in constants[how])
+        mean, std = card.mean, [value or 1.0 for value in card.std]
     else:
-        raise LabmillError(
-            f"data.normalisation: found {how!r}; "
-            f"{suggest(how, ['dataset', *constants])}, or mean and std per channel"
-        )
-    if len(mean) != channels or len(std) != channels:
+        mean, std = ([value] * card.channels for value in constants[how])
+    if len(mean) != card.channels or len(std) != card.channels:
         raise LabmillError(
             f"data.normalisation: found {len(mean)} means and {len(std)} deviations; "
-            f"{card['name']} has {channels} channel(s)"
+            f"{card.name} has {card.channels} channel(s)"
         )
     return (
         torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1),

@@ -1,21 +1,19 @@
-"""Which classes a study keeps. Pure Python: the plan asks before anything runs."""
+"""Which classes a study keeps. Pure Python: checked before anything runs."""
 
 from collections.abc import Sequence
 
-from labmill.errors import LabmillError, suggest
+from labmill.core.errors import LabmillError, suggest
 
 
-def resolve(
+def resolve_classes(
     names: Sequence[str],
     classes: Sequence[str | int] | None = None,
     roll_number: str | int | None = None,
 ) -> list[int]:
-    """Indices into `names` of the classes kept; position in the list is the new label.
+    """Return indices into `names` of the classes kept, in the order of new labels.
 
-    `classes` are names or indices and keep their order. With `roll_number` an odd last
-    digit keeps the even classes and an even one the odd classes; its letters are
-    ignored. With neither, all classes stay. Raises LabmillError for an unknown or
-    repeated class, a number without digits, both choices at once, fewer than 2 classes.
+    `classes` are names or indices. An odd last digit of `roll_number` keeps the even
+    classes, an even one the odd classes.
     """
     if classes is not None and roll_number is not None:
         raise LabmillError(
@@ -23,9 +21,9 @@ def resolve(
             "keep one of them"
         )
     if roll_number is not None:
-        kept = by_roll_number(len(names), str(roll_number))
+        kept = classes_of_roll_number(len(names), str(roll_number))
     elif classes is not None:
-        kept = [index_of(names, item) for item in classes]
+        kept = [class_index(names, item) for item in classes]
     else:
         kept = list(range(len(names)))
     for position, index in enumerate(kept):
@@ -39,8 +37,8 @@ def resolve(
     return kept
 
 
-def by_roll_number(count: int, roll_number: str) -> list[int]:
-    """Even indices below `count` for an odd last digit, odd ones for an even digit."""
+def classes_of_roll_number(count: int, roll_number: str) -> list[int]:
+    """Return the even indices below `count` for an odd last digit, else the odd ones."""
     digits = [letter for letter in roll_number if letter in "0123456789"]
     if not digits:
         raise LabmillError(
@@ -51,8 +49,8 @@ def by_roll_number(count: int, roll_number: str) -> list[int]:
     return list(range(0 if odd else 1, count, 2))
 
 
-def index_of(names: Sequence[str], item: str | int) -> int:
-    """The index of a class given by name or by index."""
+def class_index(names: Sequence[str], item: str | int) -> int:
+    """Return the index of a class given by name or by index."""
     if isinstance(item, str):
         if item not in names:
             raise LabmillError(f"found the class {item!r}; {suggest(item, names)}")

@@ -11,8 +11,8 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labmill.data import Decoded
-from labmill.errors import LabmillError
+from labmill.core.errors import LabmillError
+from labmill.data.prepare import Decoded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 UNSIGNED_BYTE = 0x08
 
 
-def read(path: Path) -> "np.ndarray":
-    """The uint8 array of a gzip-packed idx file; LabmillError if it is not one."""
+def read_idx(path: Path) -> "np.ndarray":
+    """Return the uint8 array of a gzip-packed idx file; LabmillError if it is not one."""
     import numpy as np
 
     try:
@@ -46,11 +46,13 @@ def read(path: Path) -> "np.ndarray":
 
 
 def read_pool(files: dict[str, Path], classes: tuple[str, ...]) -> Decoded:
-    """The four files of an MNIST-like dataset as one pool, training images first."""
+    """Return the four files of an MNIST-like dataset as one pool."""
     import numpy as np
 
-    images = [read(files[f"{part}-images-idx3-ubyte.gz"]) for part in ("train", "t10k")]
-    labels = [read(files[f"{part}-labels-idx1-ubyte.gz"]) for part in ("train", "t10k")]
+    images, labels = (
+        [read_idx(files[f"{part}-{kind}-ubyte.gz"]) for part in ("train", "t10k")]
+        for kind in ("images-idx3", "labels-idx1")
+    )
     return Decoded(
         images=np.concatenate(images)[:, None],
         labels=np.concatenate(labels).astype(np.int64),

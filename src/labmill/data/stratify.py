@@ -1,41 +1,87 @@
-"""The arithmetic of splits: fair shares, balanced orders, pieces of them."""
+"""Sizes of a split's parts: fair shares of every class, and their limits.
+
+Pure Python: a study is checked with it before anything runs.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-import numpy as np
-
-from labmill.errors import LabmillError
-from labmill.randomness import numpy_generator
+from labmill.core.errors import LabmillError
 
 
-def shuffled(labels: np.ndarray, label: int, seed: int, *, offset: int) -> np.ndarray:
-    """The images of one class, as indices from `offset` on, in the order drawn for it."""
-    members = np.flatnonzero(labels == label) + offset
-    return numpy_generator(seed, "split", label).permutation(members)
+@dataclass(frozen=True, kw_only=True)
+class SplitSettings:
+    """Settings of the section `data` that decide the split; None: not asked for."""
+
+    validation: float | int
+    test: float | int
+    split_seed: int
+    classes: Sequence[str | int] | None = None
+    roll_number: str | None = None
+    unlabelled: float | int | None = None
+    limit: int | None = None
+    test_limit: int | None = None
 
 
-def quotas(part: str, amount: float | int, pool: Sequence[np.ndarray]) -> list[int]:
-    """How many images of each class a part takes: a share of the pool, or a number."""
-    sizes = [len(members) for members in pool]
+def part_sizes(
+    settings: SplitSettings, official: Mapping[str, Sequence[int]], names: Sequence[str]
+) -> dict[str, list[int]]:
+    """Return images per class of each part, before limits.
+
+    A share is rounded so that the part's size is exact and each class is within one
+    image of its share. `unlabelled` as a number is a total, `validation` and `test` as
+    numbers are per class. `official` has the images per class of the dataset's own
+    parts; the settings of a part that is in it do not matter.
+    """
+    for part, counts in official.items():
+        if 0 in counts:
+            name = names[list(counts).index(0)]
+            raise LabmillError(f"data: class {name} has no {part} images")
+    pool = list(official["train"])
+    test = official.get("test") or class_shares("test", settings.test, pool, names)
+    if "test" not in official:
+        pool = [n - taken for n, taken in zip(pool, test, strict=True)]
+    validation = official.get("validation") or class_shares(
+        "validation", settings.validation, pool, names
+    )
+    unlabelled = unlabelled_shares(settings.unlabelled, pool)
+    held_out = [0] * len(pool) if "validation" in official else validation
+    train = [n - v - u for n, v, u in zip(pool, held_out, unlabelled, strict=True)]
+    if min(train) < 1:
+        smallest = train.index(min(train))
+        raise LabmillError(
+            f"data: validation {settings.validation} and unlabelled "
+            f"{settings.unlabelled} leave no training images of class "
+            f"{names[smallest]}, which has {pool[smallest]}"
+        )
+    return {
+        "train": train,
+        "validation": list(validation),
+        "unlabelled": unlabelled,
+        "test": list(test),
+    }
+
+
+def class_shares(
+    part: str, amount: float | int, sizes: Sequence[int], names: Sequence[str]
+) -> list[int]:
+    """Return how many images of each class a part takes: a share, or a number each."""
     if isinstance(amount, int):
         taken = [amount] * len(sizes)
     else:
         taken = apportion(round(amount * sum(sizes)), sizes)
-    if any(not 1 <= n < size for n, size in zip(taken, sizes, strict=True)):
-        raise LabmillError(
-            f"data.{part}: {amount} takes {min(taken)} to {max(taken)} images of a "
-            f"class; allowed: 1 to {min(sizes) - 1}, as the smallest class has "
-            f"{min(sizes)}"
-        )
+    for name, n, size in zip(names, taken, sizes, strict=True):
+        if not 1 <= n < size:
+            raise LabmillError(
+                f"data.{part}: found {amount}, which takes {n} of the {size} images "
+                f"of class {name}; allowed: at least 1, and 1 must be left"
+            )
     return taken
 
 
-def unlabelled_quotas(
-    amount: float | int | None, pool: Sequence[np.ndarray]
-) -> list[int]:
-    """How many images of each class lose their label: a share, or a number in total."""
-    sizes = [len(members) for members in pool]
+def unlabelled_shares(amount: float | int | None, sizes: Sequence[int]) -> list[int]:
+    """Return how many images of each class lose their label: a share, or a total."""
     if amount is None:
         return [0] * len(sizes)
     total = amount if isinstance(amount, int) else round(amount * sum(sizes))
@@ -48,7 +94,7 @@ def unlabelled_quotas(
 
 
 def apportion(total: int, sizes: Sequence[int]) -> list[int]:
-    """`total` divided in proportion to `sizes`, each rounded down or up to fit.
+    """Divide `total` in proportion to `sizes`, each rounded down or up to fit.
 
     Largest remainder (Hamilton); the first of equals goes first.
     """
@@ -60,40 +106,23 @@ def apportion(total: int, sizes: Sequence[int]) -> list[int]:
     return taken
 
 
-def cut(
-    groups: Sequence[np.ndarray], counts: Sequence[int]
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """The first `counts` of each group, and what is left of each."""
-    pairs = list(zip(groups, counts, strict=True))
-    return [group[:n] for group, n in pairs], [group[n:] for group, n in pairs]
-
-
-def interleaved(groups: Sequence[np.ndarray]) -> np.ndarray:
-    """One of each class in turn: every prefix is balanced to ±1 while classes last."""
-    rank = np.concatenate([np.arange(len(group)) for group in groups])
-    order = np.argsort(rank, kind="stable")
-    return np.concatenate(groups).astype(np.int64)[order]
-
-
-def limited(
-    parts: Mapping[str, np.ndarray], limit: int, classes: int
-) -> dict[str, np.ndarray]:
-    """Balanced prefixes of the parts, in their proportions, at most `limit` in all."""
-    total = sum(len(part) for part in parts.values())
+def limited_sizes(sizes: Mapping[str, int], limit: int, classes: int) -> dict[str, int]:
+    """Return sizes of parts in their proportions, at most `limit` in all."""
+    total = sum(sizes.values())
     if limit >= total:
-        return dict(parts)
-    sizes = {
-        name: min(len(part), max(classes, limit * len(part) // total))
-        for name, part in parts.items()
+        return dict(sizes)
+    shorter = {
+        name: min(size, max(classes, limit * size // total))
+        for name, size in sizes.items()
     }
-    sizes["train"] = limit - sizes["validation"] - sizes["unlabelled"]
-    if sizes["train"] < classes:
-        raise too_small("limit", limit, limit - sizes["train"] + classes)
-    return {name: part[: sizes[name]] for name, part in parts.items()}
+    shorter["train"] = limit - shorter["validation"] - shorter["unlabelled"]
+    if shorter["train"] < classes:
+        raise limit_too_small("limit", limit, limit - shorter["train"] + classes)
+    return shorter
 
 
-def too_small(key: str, found: int, least: int) -> LabmillError:
-    """A limit that leaves a class without an image."""
+def limit_too_small(key: str, found: int, least: int) -> LabmillError:
+    """Return the error of a limit that leaves a class without an image."""
     return LabmillError(
         f"data.{key}: found {found}; allowed: at least {least}, one image per class "
         "in each part"

@@ -1,25 +1,26 @@
-"""Score one stage on validation and test images."""
+"""Rule evaluate: score one network on validation and test images."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from torch import nn
 
-from labmill import registry
-from labmill.data.arrays import open_test, openings
-from labmill.data.splits import save
+from labmill.core import registry
+from labmill.core.logs import log
+from labmill.core.records import Provenance
+from labmill.data.arrays import Part, open_test, openings, save
+from labmill.data.records import SplitSummary
 from labmill.evaluation.metrics import score
+from labmill.evaluation.records import Metrics, Parts
 from labmill.evaluation.sequences import NEITHER, at_precisions, behaviour
-from labmill.runtime import log, read_json, write_json
-from labmill.trained import Trained
-from labmill.training import choices
+from labmill.training import precision
 from labmill.training.device import device_name
 from labmill.training.predict import EVALUATION_BATCH, predict
-from labmill.training.train import channels_last
+from labmill.training.trained_model import TrainedModel
 
 
 def evaluate(
-    trained: Trained,
+    trained: TrainedModel,
     *,
     test: Path,
     summary: Path,
@@ -27,24 +28,19 @@ def evaluate(
     metrics: Path,
     record: Path,
     threads: int,
-    provenance: dict[str, Any],
+    provenance: Provenance,
 ) -> None:
-    """Write a stage's `predictions` (npz) and `metrics` (JSON).
+    """Write predictions.npz and metrics.json of one network.
 
-    Opens the sealed test part once and leaves a line in `record`. Logits are those
-    of the validation and the test images, float32 (n, classes); with `test_flip` in the
-    settings, the mean over each image and its mirror. Those of sequences are
-    log-probabilities of each answer and of any other, and `metrics` also says how many
-    are decoded exactly, at 32 and 16 bits.
+    Predictions are logits of the validation and the test images, float32 (n, classes).
+    Those of sequences are log-probabilities of each answer and of any other. The job's
+    settings are `normalisation`, `test_flip` and `test_shift` (see `predict`).
     """
-    device = choices.prepare(None, threads)
-    classes = read_json(summary)["classes"]
-    settings = provenance["settings"]
-    mean, std = trained.normaliser(settings["normalisation"])
-    name = trained.facts()["name"]
-    sequences = registry.constant("models", name, "KIND") == "sequence"
+    device = precision.prepare(None, threads)
+    classes = list(SplitSummary.read(summary).classes)
+    sequences = registry.constant("models", trained.about.name, "KIND") == "sequence"
     if sequences:
-        classes = [*classes, NEITHER]
+        classes.append(NEITHER)
     network = trained.network().to(device)
     who = "/".join(metrics.parts[-4:-1])
     parts = {
@@ -53,45 +49,54 @@ def evaluate(
             trained.images,
             trained.split,
             test,
+            trained.card,
             record=record,
             who=who,
             weights=trained.model,
         ),
     }
     arrays: dict[str, np.ndarray] = {}
-    result: dict[str, Any] = {"classes": classes, "parts": {}}
+    scores = {}
     for which, part in parts.items():
         if sequences:
             logits = behaviour(network, part.images)
         else:
-            logits = predict(
-                network,
-                part.images,
-                np.arange(len(part)),
-                mean=mean,
-                std=std,
-                batch_size=EVALUATION_BATCH,
-                channels_last=channels_last(name),
-                precision="fp32",
-                flip=settings["test_flip"],
-            ).numpy()
+            logits = logits_of(network, part, trained, provenance)
         arrays[f"{which}_logits"] = logits
         arrays[f"{which}_labels"] = part.labels
         arrays[f"{which}_indices"] = part.indices
-        result["parts"][which] = score(logits, part.labels, classes)
-        log.info(
-            "%s accuracy %.4f on %d images",
-            which,
-            result["parts"][which]["accuracy"],
-            len(part),
-        )
+        scores[which] = score(logits, part.labels, classes)
+        accuracy = scores[which].accuracy
+        log.info("%s accuracy %.4f on %d images", which, accuracy, len(part))
+    decoding = {}
     if sequences:
-        images_of = {which: part.images for which, part in parts.items()}
-        result["decoding"] = at_precisions(network, images_of)
+        images = {which: part.images for which, part in parts.items()}
+        decoding = {"decoding": at_precisions(network, images)}
     save(predictions, **arrays)
-    result["test_openings"] = openings(record)[who]
-    result["provenance"] = provenance | {
-        "device": device_name(device),
-        "threads": threads,
-    }
-    write_json(metrics, result)
+    where = {"device": device_name(device), "threads": threads}
+    Metrics(
+        classes=classes,
+        parts=Parts(**scores),
+        **decoding,
+        test_openings=openings(record)[who],
+        provenance=provenance.model_copy(update=where),
+    ).write(metrics)
+
+
+def logits_of(
+    network: nn.Module, part: Part, trained: TrainedModel, provenance: Provenance
+) -> np.ndarray:
+    """Return the logits of a part's images in float32, (n, classes)."""
+    settings = provenance.settings
+    logits: np.ndarray = predict(
+        network,
+        part.images,
+        np.arange(len(part)),
+        normalisation=trained.normalisation(settings["normalisation"]),
+        batch_size=EVALUATION_BATCH,
+        channels_last=trained.channels_last,
+        precision="fp32",
+        flip=settings["test_flip"],
+        shift=settings["test_shift"],
+    ).numpy()
+    return logits

@@ -4,17 +4,17 @@ A class that cannot be judged is NaN, never 0: recall of a class without images,
 precision of a class never predicted, F1 of a class that is neither. Means over classes
 leave out what is undefined: balanced accuracy averages recall over the classes that
 have images, macro F1 averages over the classes that occur as label or as prediction
-(scikit-learn's defaults). `labmill.runtime.write_json` turns NaN into null.
+(scikit-learn's defaults). `labmill.core.files.write_json` turns NaN into null.
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
 
-from labmill.errors import LabmillError
+from labmill.core.errors import LabmillError
+from labmill.evaluation.records import PartScores
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -35,7 +35,7 @@ class Scores:
 
 
 def confusion(labels: ArrayLike, predictions: ArrayLike, classes: int) -> Ints:
-    """How often label i (row) was predicted as j (column), int64 (classes, classes).
+    """Count how often label i (row) was predicted as j (column), int64.
 
     Raises LabmillError when the two differ in length, are empty, or hold anything but
     0..classes-1.
@@ -48,7 +48,7 @@ def confusion(labels: ArrayLike, predictions: ArrayLike, classes: int) -> Ints:
 
 
 def scores(matrix: Ints) -> Scores:
-    """All metrics of a confusion matrix (rows are labels, columns predictions)."""
+    """Return the metrics of a confusion matrix (rows are labels, columns predictions)."""
     matrix = np.asarray(matrix)
     hits, support, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     recall, precision = _ratio(hits, support), _ratio(hits, predicted)
@@ -66,27 +66,13 @@ def scores(matrix: Ints) -> Scores:
 
 
 def negative_log_likelihood(logits: ArrayLike, labels: ArrayLike) -> float:
-    """Mean cross-entropy in nats of logits (N, classes) against labels (N,)."""
+    """Return the mean cross-entropy in nats of logits (N, classes)."""
     logits, labels = _checked(logits, labels)
     return float(-log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean())
 
 
-def top_k_accuracy(logits: ArrayLike, labels: ArrayLike, k: int) -> float:
-    """Fraction whose label is among the k largest logits.
-
-    Of equal logits the lower class comes first, as in argmax: k = 1 is the accuracy.
-    """
-    logits, labels = _checked(logits, labels)
-    if not 1 <= k <= logits.shape[1]:
-        raise LabmillError(f"top-k needs k in 1..{logits.shape[1]}, not {k}")
-    own = np.take_along_axis(logits, labels[:, None], axis=1)
-    earlier = np.arange(logits.shape[1]) < labels[:, None]
-    rank = ((logits > own) | ((logits == own) & earlier)).sum(axis=1)
-    return float((rank < k).mean())
-
-
 def calibration_error(logits: ArrayLike, labels: ArrayLike, *, bins: int = 15) -> float:
-    """Expected calibration error of the predicted class (Guo et al., 2017, eq. 3).
+    """Return the expected calibration error (Guo et al., 2017, eq. 3).
 
     Images fall into `bins` equal intervals (low, high] of confidence; the gaps between
     accuracy and mean confidence are averaged, weighted by images.
@@ -99,40 +85,22 @@ def calibration_error(logits: ArrayLike, labels: ArrayLike, *, bins: int = 15) -
     return float(np.abs(gaps).sum() / len(labels))
 
 
-def evaluate_logits(logits: ArrayLike, labels: ArrayLike) -> dict[str, Any]:
-    """Every metric of logits (N, classes) and labels (N,), as JSON-like values.
-
-    Keys: the fields of Scores, `confusion`, `nll`, `ece`, and with more than five
-    classes `top5_accuracy`.
-    """
+def score(logits: ArrayLike, labels: ArrayLike, classes: list[str]) -> PartScores:
+    """Return all metrics of logits (N, classes) against labels (N,)."""
     logits, labels = _checked(logits, labels)
-    classes = logits.shape[1]
-    matrix = confusion(labels, logits.argmax(axis=1), classes)
-    metrics: dict[str, Any] = {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in asdict(scores(matrix)).items()
-    }
-    metrics["nll"] = negative_log_likelihood(logits, labels)
-    metrics["ece"] = calibration_error(logits, labels)
-    if classes > 5:
-        metrics["top5_accuracy"] = top_k_accuracy(logits, labels, 5)
-    return metrics | {"confusion": matrix.tolist()}
-
-
-def score(logits: ArrayLike, labels: ArrayLike, classes: list[str]) -> dict[str, Any]:
-    """A part as metrics.json has it: logits (n, k), labels (n,), k names of classes."""
-    figures = evaluate_logits(logits, labels)
-    return {
-        "n": figures["images"],
-        "accuracy": figures["accuracy"],
-        "balanced_accuracy": figures["balanced_accuracy"],
-        "macro_f1": figures["macro_f1"],
-        "loss": figures["nll"],
-        "calibration_error": figures["ece"],
-        "class_accuracy": dict(zip(classes, figures["recall"], strict=True)),
-        "class_f1": dict(zip(classes, figures["f1"], strict=True)),
-        "confusion": figures["confusion"],
-    }
+    matrix = confusion(labels, logits.argmax(axis=1), logits.shape[1])
+    counted = scores(matrix)
+    return PartScores(
+        n=counted.images,
+        accuracy=counted.accuracy,
+        balanced_accuracy=counted.balanced_accuracy,
+        macro_f1=counted.macro_f1,
+        loss=negative_log_likelihood(logits, labels),
+        calibration_error=calibration_error(logits, labels),
+        class_accuracy=dict(zip(classes, counted.recall, strict=True)),
+        class_f1=dict(zip(classes, counted.f1, strict=True)),
+        confusion=matrix.tolist(),
+    )
 
 
 def _ratio(numerator: Ints, denominator: Ints) -> Floats:

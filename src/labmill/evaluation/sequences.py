@@ -1,4 +1,4 @@
-"""What a sequence model does with each sequence: copy it, reverse it, or neither."""
+"""Answers of a sequence model: does it copy each sequence, reverse it, or neither?"""
 
 import copy
 from collections.abc import Iterator
@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from labmill.data.sequences import CLASSES, DIGITS, read_tokens
+from labmill.data.datasets.sequences import CLASSES, DIGITS, read_tokens
+from labmill.evaluation.records import Decoding
 
 NEITHER = "neither"
 PRECISIONS = {
@@ -17,16 +18,16 @@ PRECISIONS = {
     "float16": torch.float16,
 }
 BATCH = 256
-# Logits are finite: less probable than this is as good as impossible.
+# Keeps logarithms of probabilities finite.
 SMALLEST = 1e-30
 
 
 def behaviour(network: nn.Module, images: np.ndarray) -> np.ndarray:
-    """Log-probabilities of copying, reversal and anything else, float32 (n, 3).
+    """Return log-probabilities of copying, reversal and anything else, float32 (n, 3).
 
-    images: uint8 (n, 1, 2, L) of `labmill.data.sequences`. The probability of an answer
-    is the product of those of its tokens, each given the ones before it; that of
-    anything else is what the two answers leave.
+    The probability of an answer is the product of those of its tokens, each given the
+    ones before it; the rest of 1 is that of anything else. `images` are those of
+    `labmill.data.datasets.sequences`.
     """
     found = []
     with torch.inference_mode():
@@ -46,16 +47,15 @@ def behaviour(network: nn.Module, images: np.ndarray) -> np.ndarray:
 def likelihood(
     network: nn.Module, source: torch.Tensor, answer: torch.Tensor
 ) -> torch.Tensor:
-    """log P(answer | source), float64 (B,), of tokens (B, S) and (B, T)."""
+    """Return log P(answer | source), float64 (B,), of tokens (B, S) and (B, T)."""
     logits = network(source, answer).double()
     return logits.log_softmax(2).gather(2, answer[:, :, None]).sum((1, 2))
 
 
-def decoded_exactly(network: nn.Module, images: np.ndarray) -> dict[str, Any]:
-    """Shares of sequences whose greedy decoding is right to the last token.
+def decoded_exactly(network: Any, images: np.ndarray) -> Decoding:
+    """Return the share of sequences whose greedy decoding is right to the last token.
 
-    Of all, and by what was asked: `{n, exact, copying, reversal}`. In the precision
-    of the network's weights.
+    Computed in the precision of the network's weights.
     """
     right, asked = [], []
     with torch.inference_mode():
@@ -67,14 +67,13 @@ def decoded_exactly(network: nn.Module, images: np.ndarray) -> dict[str, Any]:
     shares = {
         name: float(exact[labels == label].mean()) for label, name in enumerate(CLASSES)
     }
-    return {"n": len(exact), "exact": float(exact.mean())} | shares
+    return Decoding(n=len(exact), exact=float(exact.mean()), **shares)
 
 
 def at_precisions(
     network: nn.Module, parts: dict[str, np.ndarray]
-) -> dict[str, dict[str, Any]]:
-    """`decoded_exactly` by precision and part: weights, activations and positions are
-    rounded to it."""
+) -> dict[str, dict[str, Decoding]]:
+    """Return `decoded_exactly` by precision, to which the whole network is rounded."""
     found = {}
     for name, dtype in PRECISIONS.items():
         rounded = copy.deepcopy(network).to(dtype)
@@ -87,7 +86,7 @@ def at_precisions(
 def batches(
     network: nn.Module, images: np.ndarray
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Source and target tokens, int64 (B, L) on the network's device, in order."""
+    """Yield source and target tokens, int64 (B, L) on the network's device."""
     network.eval()
     device = next(network.parameters()).device
     for start in range(0, len(images), BATCH):

@@ -1,1 +1,1 @@
-"""Models: one family per file, the folder is the registry."""
+"""Models: one family per file; the folder is the registry."""

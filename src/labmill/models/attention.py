@@ -15,7 +15,7 @@ Projections = Literal["headwise", "joint"]
 
 
 class JointProjection(nn.Module):
-    """`parts` linear maps dim → dim as one matrix; every head sees all features."""
+    """Several linear maps dim → dim as one matrix; every head reads all features."""
 
     def __init__(self, dim: int, heads: int, parts: int):
         super().__init__()
@@ -23,13 +23,13 @@ class JointProjection(nn.Module):
         self.linear = nn.Linear(dim, parts * dim)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """(B, T, dim) → `parts` views (B, H, T, d)."""
+        """Map (B, T, dim) to `parts` views (B, H, T, d)."""
         y = self.linear(x).unflatten(-1, (self.parts, self.heads, -1))
         return y.permute(2, 0, 3, 1, 4).unbind(0)
 
 
 class HeadwiseProjection(nn.Module):
-    """`parts` linear maps d → d inside each head's own slice of the features.
+    """Several linear maps d → d inside each head's slice of the features.
 
     One batched matrix product over the heads; initialised as `heads * parts` separate
     `nn.Linear(d, d)` would be.
@@ -46,7 +46,7 @@ class HeadwiseProjection(nn.Module):
         nn.init.uniform_(self.bias, -bound, bound)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """(B, T, dim) → `parts` views (B, H, T, d)."""
+        """Map (B, T, dim) to `parts` views (B, H, T, d)."""
         batch, length, _ = x.shape
         heads, width, _ = self.weight.shape
         slices = x.reshape(batch * length, heads, width).transpose(0, 1)
@@ -62,7 +62,7 @@ class Attention(nn.Module):
     """Multi-head attention, to itself or (`cross`) to a memory.
 
     `joint` is the standard layer with an output projection; `headwise` projects inside
-    each head's slice and has none. Boolean masks are True where a key may be seen.
+    each head's slice and has none. Boolean masks are True where a key may be read.
     """
 
     def __init__(
@@ -84,10 +84,16 @@ class Attention(nn.Module):
     ) -> Tensor:
         """Attend from x (B, T, dim), to itself or to projected keys and values.
 
-        `memory` is what `project_memory` returned, `mask` broadcasts to (B, H, T, S).
+        `memory` comes from `keys_and_values`, `mask` broadcasts to (B, H, T, S).
         """
         query, *own = self.project(x)
         return self.attend(query, *(memory or own), mask=mask, causal=causal)
+
+    def keys_and_values(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Project a memory (B, S, dim) to keys and values (B, H, S, d)."""
+        assert self.project_memory is not None
+        key, value = self.project_memory(memory)
+        return key, value
 
     def attend(
         self,
@@ -98,11 +104,12 @@ class Attention(nn.Module):
         mask: Tensor | None = None,
         causal: bool = False,
     ) -> Tensor:
-        """softmax(q kᵀ / √d) v of (B, H, T, d), then the output projection."""
+        """Return softmax(q kᵀ / √d) v of (B, H, T, d), after the output projection."""
         y = F.scaled_dot_product_attention(
             query, key, value, attn_mask=mask, is_causal=causal
         )
-        return self.out(y.transpose(1, 2).flatten(2))
+        out: Tensor = self.out(y.transpose(1, 2).flatten(2))
+        return out
 
     def maps(
         self,
@@ -112,7 +119,7 @@ class Attention(nn.Module):
         mask: Tensor | None = None,
         causal: bool = False,
     ) -> Tensor:
-        """The attention weights themselves, (B, H, T, S), for figures."""
+        """Return the attention weights themselves, (B, H, T, S), for figures."""
         query, *own = self.project(x)
         key, _ = memory or own
         scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
@@ -124,5 +131,5 @@ class Attention(nn.Module):
 
 
 def causal_mask(length: int, device: torch.device) -> Tensor:
-    """True where a query may look: at itself and at what came before."""
+    """Return True where a query may look: at itself and at what came before."""
     return torch.ones(length, length, dtype=torch.bool, device=device).tril()

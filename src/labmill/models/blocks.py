@@ -1,84 +1,104 @@
-"""Encoder and decoder blocks, and what models made of them share.
+"""Encoder and decoder blocks, and the base of models that consist of them.
 
 Shapes in docstrings as in `labmill.models.attention`.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypedDict, Unpack, cast
 
 import torch
 from torch import Tensor, nn
 
 from labmill.models.attention import Attention, Projections
+from labmill.models.network import Network, StochasticDepth
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU}
 Activation = Literal["relu", "tanh", "gelu"]
 Norm = Literal["pre", "post"]
 
 
+class BlockOptions(TypedDict):
+    """Keyword arguments that encoder and decoder blocks share."""
+
+    projections: Projections
+    activation: Activation
+    norm: Norm
+    dropout: float
+
+
 class Block(nn.Module):
-    """What encoder and decoder blocks share: the MLP and the residual branches."""
+    """The MLP and the residual branches of encoder and decoder blocks."""
 
     def __init__(
         self,
         dim: int,
         hidden: int,
         branches: int,
-        *,
-        activation: Activation,
-        norm: Norm,
-        dropout: float,
-    ):
+        **options: Unpack[BlockOptions],
+    ) -> None:
         super().__init__()
-        self.pre_norm = norm == "pre"
+        dropout = options["dropout"]
+        self.pre_norm = options["norm"] == "pre"
         self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(branches))
         self.mlp = nn.Sequential(
             nn.Linear(dim, hidden),
-            ACTIVATIONS[activation](),
+            ACTIVATIONS[options["activation"]](),
             nn.Dropout(dropout),
             nn.Linear(hidden, dim),
         )
         self.dropout = nn.Dropout(dropout)
+        self.drop_path = StochasticDepth()
 
-    def before(self, x: Tensor, branch: int) -> Tensor:
-        """What branch number `branch` is given when x enters it."""
-        return self.norms[branch](x) if self.pre_norm else x
+    def branch_input(self, x: Tensor, branch: int) -> Tensor:
+        """Return what branch number `branch` computes on when x enters it."""
+        normed: Tensor = self.norms[branch](x) if self.pre_norm else x
+        return normed
 
     def residual(
         self, x: Tensor, branch: int, function: Callable[[Tensor], Tensor]
     ) -> Tensor:
-        """x + f(LN(x)) with pre-norm, LN(x + f(x)) with post-norm."""
-        y = x + self.dropout(function(self.before(x, branch)))
-        return y if self.pre_norm else self.norms[branch](y)
+        """Return x + f(LN(x)) with pre-norm, LN(x + f(x)) with post-norm."""
+        added = self.dropout(function(self.branch_input(x, branch)))
+        y: Tensor = x + self.drop_path(added)
+        if not self.pre_norm:
+            y = self.norms[branch](y)
+        return y
 
 
 class EncoderBlock(Block):
     """Self-attention, then MLP."""
 
-    def __init__(self, dim: int, heads: int, projections: Projections, **block):
-        super().__init__(dim, branches=2, **block)
-        self.attention = Attention(dim, heads, projections)
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        *,
+        hidden: int,
+        **options: Unpack[BlockOptions],
+    ) -> None:
+        super().__init__(dim, hidden, 2, **options)
+        self.attention = Attention(dim, heads, options["projections"])
 
     def forward(self, x: Tensor, *, mask: Tensor | None = None) -> Tensor:
-        """(B, T, dim) → (B, T, dim); `mask` broadcasts to (B, H, T, T)."""
+        """Map (B, T, dim) to (B, T, dim); `mask` broadcasts to (B, H, T, T)."""
         x = self.residual(x, 0, lambda y: self.attention(y, mask=mask))
         return self.residual(x, 1, self.mlp)
 
     def attention_map(self, x: Tensor, *, mask: Tensor | None = None) -> Tensor:
-        """The weights of the self-attention when x enters, (B, H, T, T)."""
-        return self.attention.maps(self.before(x, 0), mask=mask)
+        """Return the weights of the self-attention when x enters, (B, H, T, T)."""
+        return self.attention.maps(self.branch_input(x, 0), mask=mask)
 
 
 @dataclass
 class Cache:
-    """What one decoder block keeps while decoding: keys and values, (B, H, S, d)."""
+    """Keys and values of one decoder block while decoding, (B, H, S, d)."""
 
     memory: tuple[Tensor, Tensor]
     past: tuple[Tensor, Tensor] | None = None
 
     def extend(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Append the keys and values of new positions; all there are."""
+        """Append the keys and values of new positions; return all."""
         if self.past is not None:
             key = torch.cat((self.past[0], key), dim=2)
             value = torch.cat((self.past[1], value), dim=2)
@@ -89,10 +109,17 @@ class Cache:
 class DecoderBlock(Block):
     """Self-attention, cross-attention to an encoder's output, then MLP."""
 
-    def __init__(self, dim: int, heads: int, projections: Projections, **block):
-        super().__init__(dim, branches=3, **block)
-        self.attention = Attention(dim, heads, projections)
-        self.cross = Attention(dim, heads, projections, cross=True)
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        *,
+        hidden: int,
+        **options: Unpack[BlockOptions],
+    ) -> None:
+        super().__init__(dim, hidden, 3, **options)
+        self.attention = Attention(dim, heads, options["projections"])
+        self.cross = Attention(dim, heads, options["projections"], cross=True)
 
     def forward(
         self,
@@ -103,9 +130,9 @@ class DecoderBlock(Block):
         causal: bool = False,
         memory_mask: Tensor | None = None,
     ) -> Tensor:
-        """x (B, T, dim) attends to itself, then to memory (B, S, dim)."""
+        """Attend from x (B, T, dim) to itself, then to memory (B, S, dim)."""
         x = self.residual(x, 0, lambda y: self.attention(y, mask=mask, causal=causal))
-        return self._read(x, self.cross.project_memory(memory), memory_mask)
+        return self._read(x, self.cross.keys_and_values(memory), memory_mask)
 
     def _read(
         self, x: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor | None
@@ -114,13 +141,13 @@ class DecoderBlock(Block):
         return self.residual(x, 2, self.mlp)
 
     def start(self, memory: Tensor) -> Cache:
-        """An empty cache for decoding against memory (B, S, dim)."""
-        return Cache(self.cross.project_memory(memory))
+        """Return an empty cache for decoding against memory (B, S, dim)."""
+        return Cache(self.cross.keys_and_values(memory))
 
     def step(
         self, x: Tensor, cache: Cache, *, memory_mask: Tensor | None = None
     ) -> Tensor:
-        """The next position, (B, 1, dim): sees all that went through `cache` before."""
+        """Decode the next position, (B, 1, dim); it attends to all in `cache`."""
 
         def attend(y: Tensor) -> Tensor:
             query, key, value = self.attention.project(y)
@@ -137,37 +164,40 @@ class DecoderBlock(Block):
         causal: bool = False,
         memory_mask: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Weights of self- (B, H, T, T) and cross-attention (B, H, T, S)."""
-        own = self.attention.maps(self.before(x, 0), mask=mask, causal=causal)
+        """Return weights of self- (B, H, T, T) and cross-attention (B, H, T, S)."""
+        own = self.attention.maps(self.branch_input(x, 0), mask=mask, causal=causal)
         x = self.residual(x, 0, lambda y: self.attention(y, mask=mask, causal=causal))
-        seen = self.cross.project_memory(memory)
-        return own, self.cross.maps(self.before(x, 1), seen, mask=memory_mask)
+        seen = self.cross.keys_and_values(memory)
+        return own, self.cross.maps(self.branch_input(x, 1), seen, mask=memory_mask)
 
 
-class BlockModel(nn.Module):
+class BlockModel(Network):
     """A model of encoder and decoder blocks whose MLPs may lose hidden features."""
 
     encoder: nn.ModuleList
     decoder: nn.ModuleList
-    built_with: dict[str, object]
 
     def arguments(self) -> dict[str, object]:
-        """Arguments with which `build` makes a net of this one's present shapes."""
-        blocks = [*self.encoder, *self.decoder]
-        widths = [block.mlp[0].weight.shape[0] for block in blocks]
+        widths = [layer.weight.shape[0] for layer in self.hidden_layers().values()]
         return self.built_with | {"mlp_widths": widths}
 
     def prunable(self) -> dict[str, nn.Module]:
-        """Hidden layers of the MLPs, by name (`encoder1` …), from the input on.
+        """Return the hidden layers of the MLPs, from the input on.
 
         Nothing else of a block can lose outputs alone: residual sums share its width.
         """
+        return {**self.hidden_layers()}
+
+    def encoder_blocks(self) -> list[EncoderBlock]:
+        return cast("list[EncoderBlock]", list(self.encoder))
+
+    def decoder_blocks(self) -> list[DecoderBlock]:
+        return cast("list[DecoderBlock]", list(self.decoder))
+
+    def hidden_layers(self) -> dict[str, nn.Linear]:
+        """Return the hidden layers of the MLPs by name, `encoder1` …."""
         return {
             f"{part}{number}": block.mlp[0]
             for part in ("encoder", "decoder")
             for number, block in enumerate(getattr(self, part), start=1)
         }
-
-    def pruners(self) -> dict[type[nn.Module], object]:
-        """How torch-pruning is to cut layers of a kind that it does not know."""
-        return {}

@@ -14,7 +14,7 @@ from torch import nn
 from labmill.models.layers import FeedForward
 
 CHANNELS_LAST = True
-CHECK = "labmill.models.description:check"
+CHECK = "labmill.models.layer_list:check"
 
 REQUIRES = {
     "image_size": ("layers or image_size >= 8", "must be 8 or more for three pools"),
@@ -49,14 +49,14 @@ def build(
     batch_norm: bool = False,
     softmax_output: bool = False,
 ) -> nn.Module:
-    """A feed-forward network.
+    """Build a feed-forward network.
 
     Args:
         num_classes: outputs of the head.
         image_size: height and width of the images, in pixels.
         in_channels: 1 for grey, 3 for colour.
         design: a named list of layers, used where `layers` is not given.
-        layers: the layers as lines of words (`labmill.models.description`).
+        layers: the layers as lines of words (`labmill.models.layer_list`).
         activation: after every layer that names none.
         batch_norm: after every convolution that says neither `bn` nor `nobn`.
         softmax_output: return probabilities, as some published nets do by mistake.

@@ -1,4 +1,4 @@
-"""A CNN whose blocks weigh their own convolutions by the image that they see.
+"""A CNN whose blocks weight their convolutions by the image.
 
 A block averages its input over the image, maps it to three numbers a₁..a₃ ≥ 0 by a
 linear layer with ReLU, and returns a₁·C₁(x) + a₂·C₂(x) + a₃·C₃(x) of three parallel
@@ -9,13 +9,13 @@ Differs: the three are one convolution of three times the width, split afterward
 published widths are not known; pools round up, so that small images survive five.
 """
 
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from labmill.models.layers import Classifier, global_average
+from labmill.models.network import Network, global_average, linear
 
 CHANNELS_LAST = True
 
@@ -52,22 +52,23 @@ class Block(nn.Module):
         self.pool = nn.MaxPool2d(2, ceil_mode=True)
 
     def mix(self, x: Tensor) -> Tensor:
-        """The weights a (B, 3) of the branches for inputs (B, C, H, W)."""
+        """Return the weights a (B, 3) of the branches for inputs (B, C, H, W)."""
         if self.mixing == "equal":
             return x.new_full((len(x), BRANCHES), 1 / BRANCHES)
         scores = self.gate(global_average(x))
         return scores.softmax(dim=1) if self.mixing == "softmax" else F.relu(scores)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.convolution(x))
+        y: Tensor = F.relu(self.convolution(x))
         if self.mixing != "single":
             a = self.mix(x)[:, :, None, None, None].unbind(dim=1)
             c = y.chunk(BRANCHES, dim=1)
             y = torch.addcmul(torch.addcmul(a[0] * c[0], a[1], c[1]), a[2], c[2])
-        return self.pool(self.norm(y))
+        out: Tensor = self.pool(self.norm(y))
+        return out
 
 
-class DynamicCNN(Classifier):
+class DynamicCNN(Network):
     def __init__(
         self,
         *,
@@ -89,13 +90,16 @@ class DynamicCNN(Classifier):
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(hidden, num_classes)
 
+    def _blocks(self) -> list[Block]:
+        return cast("list[Block]", list(self.blocks))
+
     def forward_features(self, x: Tensor) -> Tensor:
         return self.dropout(F.relu(self.hidden(global_average(self.blocks(x)))))
 
     def mixing_weights(self, x: Tensor) -> list[Tensor]:
-        """The weights a (B, 3) of each block's branches; `single` has none."""
+        """Return the weights a (B, 3) of each block's branches; `single` has none."""
         found = []
-        for block in self.blocks if self.mixing != "single" else ():
+        for block in self._blocks() if self.mixing != "single" else ():
             found.append(block.mix(x))
             x = block(x)
         return found
@@ -104,7 +108,7 @@ class DynamicCNN(Classifier):
         from torch_pruning.pruner.function import LinearPruner
 
         class GatePruner(LinearPruner):
-            """Cuts inputs; the branches that outputs multiply may lose channels."""
+            """A pruner of inputs; the branches that outputs multiply may lose channels."""
 
             def prune_out_channels(
                 self, layer: nn.Module, idxs: list[int]
@@ -117,12 +121,13 @@ class DynamicCNN(Classifier):
         return {Gate: GatePruner()}
 
     def arguments(self) -> dict[str, object]:
-        first = self.blocks[0].convolution
+        blocks = self._blocks()
+        first = blocks[0].convolution
         return {
-            "num_classes": self.head.out_features,
+            "num_classes": linear(self.head).out_features,
             "image_size": self.image_size,
             "in_channels": first.in_channels,
-            "widths": [block.norm.num_features for block in self.blocks],
+            "widths": [block.norm.num_features for block in blocks],
             "kernel": first.kernel_size[0],
             "hidden": self.hidden.out_features,
             "dropout": self.dropout.p,
@@ -134,7 +139,7 @@ class DynamicCNN(Classifier):
 def equal_cost_widths(
     widths: list[int], in_channels: int, image_size: int
 ) -> list[int]:
-    """Widths at which single convolutions cost what `widths` cost three times over.
+    """Return widths at which single convolutions cost as much as three of `widths`.
 
     Scaling all widths by f scales the first convolution's operations by f and the
     others' by f²: solved for f, then rounded.
@@ -165,7 +170,7 @@ def build(
     mixing: Literal["published", "equal", "softmax", "single"] = "published",
     equal_cost: bool = True,
 ) -> nn.Module:
-    """Five blocks, a hidden layer, a head.
+    """Build five blocks, a hidden layer, a head.
 
     Args:
         num_classes: outputs of the head.

@@ -1,4 +1,4 @@
-"""Images and positions as tokens: what stands before the first attention block."""
+"""Images and positions as tokens, for the first attention block."""
 
 import math
 
@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 
 def sinusoidal_table(length: int, dim: int) -> Tensor:
-    """Sine in the even features, cosine in the odd ones, float32 (length, dim).
+    """Return sines in even features, cosines in odd ones, float32 (length, dim).
 
     Feature j of position t is sin or cos of t / 10000^(2⌊j/2⌋ / dim)
     (arXiv:1706.03762, section 3.5).
@@ -20,7 +20,7 @@ def sinusoidal_table(length: int, dim: int) -> Tensor:
 
 
 def sinusoidal_table_2d(side: int, dim: int) -> Tensor:
-    """Half the features encode the row, half the column: (side², dim)."""
+    """Return a table (side², dim): half the features encode the row, half the column."""
     table = sinusoidal_table(side, dim // 2)
     row = table[:, None].expand(side, side, -1)
     column = table[None].expand(side, side, -1)
@@ -30,7 +30,7 @@ def sinusoidal_table_2d(side: int, dim: int) -> Tensor:
 class PatchEmbedding(nn.Module):
     """Patches of an image, row by row, each mapped linearly to `dim` features.
 
-    Zeros are added around the image until the patches, `stride` apart, see all of it.
+    Zeros are added around the image until the patches, `stride` apart, cover all of it.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class PatchEmbedding(nn.Module):
         self.project = nn.Conv2d(in_channels, dim, patch, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) → (B, side², dim)."""
+        """Map (B, C, H, W) to (B, side², dim)."""
         if any(self.padding):
             x = F.pad(x, self.padding)
         return self.project(x).flatten(2).transpose(1, 2)

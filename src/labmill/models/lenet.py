@@ -15,7 +15,7 @@ from torch import nn
 from labmill.models.layers import FeedForward
 
 CHANNELS_LAST = True
-CHECK = "labmill.models.description:check"
+CHECK = "labmill.models.layer_list:check"
 
 
 def build(
@@ -29,7 +29,7 @@ def build(
     batch_norm: bool = False,
     softmax_output: bool = False,
 ) -> nn.Module:
-    """LeNet-5.
+    """Build LeNet-5.
 
     Args:
         num_classes: outputs of the head.

@@ -2,27 +2,26 @@
 
 Two formulations of the same numbers, both trainable:
 
-- `unfold`: each image's patches as columns, the kernels as rows, one product per image
-  — what the published report did;
-- `shifted`: no patches at all. Each position of the kernel is one product on a shifted
+- `unfold`: each image's patches as columns, the kernels as rows, one product per image,
+  as in the published report;
+- `shifted`: no patches. Each position of the kernel is one product on a shifted
   view of the images, summed in place; backwards the same. With channels before the
   batch, a batch is one long row per channel, and results have the order that the next
   layer reads.
 """
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from labmill.errors import LabmillError, suggest
-
 
 def unfold_convolution(layer: nn.Conv2d, x: Tensor) -> Tensor:
-    """W · unfold(x) + b: (B, C, H, W) → (B, O, H', W')."""
+    """Return W · unfold(x) + b, (B, O, H', W'), of images (B, C, H, W)."""
     columns = F.unfold(
-        x, layer.kernel_size, layer.dilation, layer.padding, layer.stride
+        x, layer.kernel_size, layer.dilation, padding(layer), layer.stride
     )
     columns = columns.unflatten(1, (layer.groups, -1))  # (B, G, C/G · k · k, H' · W')
     kernels = layer.weight.flatten(1).unflatten(0, (layer.groups, -1))
@@ -33,11 +32,11 @@ def unfold_convolution(layer: nn.Conv2d, x: Tensor) -> Tensor:
 
 
 def shifted_convolution(layer: nn.Conv2d, x: Tensor) -> Tensor:
-    """The same without patches, one group at a time; see `Shifted`.
+    """Convolve without patches, one group at a time; see `Shifted`.
 
     A stride is taken afterwards, from the result at every position.
     """
-    pad_y, pad_x = layer.padding
+    pad_y, pad_x = padding(layer)
     if pad_y or pad_x:
         x = F.pad(x, (pad_x, pad_x, pad_y, pad_y))
     groups = layer.groups
@@ -57,16 +56,22 @@ def shifted_convolution(layer: nn.Conv2d, x: Tensor) -> Tensor:
 
 
 class Shifted(torch.autograd.Function):
-    """(C, B, H, W), kernels (O, C, k, k), bias (O,) → (O, B, H', W'), stride 1.
+    """Convolution of (C, B, H, W) with (O, C, k, k) and bias (O,), stride 1.
 
-    The images of a channel are one long row of pixels. What a kernel's position (i, j)
-    sees is that row from pixel i · W + j on, so that y = Σᵢⱼ Wᵢⱼ · z[:, i · W + j:]:
+    The images of a channel are one long row of pixels. A kernel's position (i, j)
+    reads that row from pixel i · W + j on, so that y = Σᵢⱼ Wᵢⱼ · z[:, i · W + j:]:
     k² products on views of z. Where a window runs over an image's edge the sum means
     nothing, and is cut off.
     """
 
     @staticmethod
-    def forward(ctx, z, weight, bias, dilation):
+    def forward(
+        ctx: Any,
+        z: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        dilation: tuple[int, int],
+    ) -> Tensor:
         channels, _, height, width = z.shape
         rows = z.reshape(channels, -1)
         reach = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
@@ -88,7 +93,9 @@ class Shifted(torch.autograd.Function):
         return y.view(-1, *z.shape[1:])[:, :, : ctx.size[0], : ctx.size[1]]
 
     @staticmethod
-    def backward(ctx, grad):
+    def backward(
+        ctx: Any, grad: Tensor
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
         rows, weight = ctx.saved_tensors
         inside = grad.new_zeros(len(grad), *ctx.shape[1:])
         inside[:, :, : ctx.size[0], : ctx.size[1]] = grad
@@ -98,9 +105,9 @@ class Shifted(torch.autograd.Function):
         grad_weight = torch.empty_like(weight) if of_weight else None
         for i, j, start in ctx.starts:
             seen = slice(start, start + ctx.length)
-            if of_weight:
+            if grad_weight is not None:
                 grad_weight[:, :, i, j] = g @ rows[:, seen].T
-            if of_z:
+            if grad_z is not None:
                 grad_z[:, seen].addmm_(weight[:, :, i, j].T, g)
         grad_bias = grad.sum((1, 2, 3)) if ctx.has_bias and of_bias else None
         return (
@@ -112,13 +119,19 @@ class Shifted(torch.autograd.Function):
 
 
 def output_size(layer: nn.Conv2d, x: Tensor) -> tuple[int, int]:
-    """Height and width that the convolution returns."""
+    """Return height and width of the convolution's output."""
     height, width = (
-        (x.shape[2 + i] + 2 * layer.padding[i] - layer.dilation[i] * (k - 1) - 1)
+        (x.shape[2 + i] + 2 * padding(layer)[i] - layer.dilation[i] * (k - 1) - 1)
         // layer.stride[i]
         + 1
         for i, k in enumerate(layer.kernel_size)
     )
+    return height, width
+
+
+def padding(layer: nn.Conv2d) -> tuple[int, int]:
+    """Return the zeros added in height and width; labmill uses numbers only."""
+    height, width = (int(zeros) for zeros in layer.padding)
     return height, width
 
 
@@ -133,7 +146,7 @@ class ShiftedConv2d(nn.Conv2d):
 
 
 class MatrixLinear(nn.Linear):
-    """x Wᵀ + b: (…, n) → (…, m)."""
+    """A linear layer that computes x Wᵀ + b, (…, n) to (…, m)."""
 
     def forward(self, x: Tensor) -> Tensor:
         if self.bias is None:
@@ -151,14 +164,10 @@ FORMULATIONS: dict[str, dict[type[nn.Module], type[nn.Module]]] = {
 
 
 def rewritten(model: nn.Module, formulation: str) -> nn.Module:
-    """A copy of the model whose convolutions and dense layers are matrix products.
+    """Return a copy whose convolutions and dense layers are matrix products.
 
-    The same parameters under the same names. LabmillError for an unknown formulation.
+    It has the same parameters under the same names.
     """
-    if formulation not in FORMULATIONS:
-        raise LabmillError(
-            f"formulation: found {formulation!r}; {suggest(formulation, FORMULATIONS)}"
-        )
     model = copy.deepcopy(model)
     for module in model.modules():
         own = FORMULATIONS[formulation].get(type(module))

@@ -2,14 +2,25 @@
 
 The `imagenet` stem is the published one and equals torchvision's `resnet18` tensor by
 tensor (its `fc` is `head` here); the `cifar` stem is a 3×3 convolution without pooling.
+ResNet-20 for CIFAR (0.27 million parameters) is `widths: [16, 32, 64], blocks: [3, 3, 3]`,
+ResNet-56 (0.86 million) has `blocks: [9, 9, 9]`.
+
+Differs: where a block changes the shape its shortcut is a 1×1 convolution; the paper's
+networks for CIFAR pad with zeros there, and ResNet-56 has 0.85 million parameters.
 """
 
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 
-from labmill.models.layers import Classifier, global_average
+from labmill.models.network import (
+    Network,
+    StochasticDepth,
+    drop_paths,
+    global_average,
+    linear,
+)
 
 CHANNELS_LAST = True
 # Enough work a step for several threads.
@@ -25,11 +36,12 @@ REQUIRES = {
         "not hidden or (len(hidden) == sum(blocks) and min(hidden) >= 1)",
         "must have one number from 1 per block",
     ),
+    "drop_path": ("0 <= drop_path < 1", "must be at least 0 and below 1"),
 }
 
 
 class Block(nn.Module):
-    """Two 3×3 convolutions beside a shortcut: (B, C, H, W) to (B, width, H/s, W/s)."""
+    """Two 3×3 convolutions and a shortcut: (B, C, H, W) to (B, width, H/s, W/s)."""
 
     def __init__(self, width_in: int, hidden: int, width: int, stride: int) -> None:
         super().__init__()
@@ -37,7 +49,8 @@ class Block(nn.Module):
         self.bn1 = nn.BatchNorm2d(hidden)
         self.conv2 = nn.Conv2d(hidden, width, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
-        self.downsample = None
+        self.drop_path = StochasticDepth()
+        self.downsample: nn.Sequential | None = None
         if stride != 1 or width_in != width:
             self.downsample = nn.Sequential(
                 nn.Conv2d(width_in, width, 1, stride, bias=False),
@@ -46,11 +59,11 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = torch.relu(self.bn1(self.conv1(x)))
-        y = self.bn2(self.conv2(y))
+        y = self.drop_path(self.bn2(self.conv2(y)))
         return torch.relu(y + (x if self.downsample is None else self.downsample(x)))
 
 
-class ResNet(Classifier):
+class ResNet(Network):
     def __init__(
         self,
         *,
@@ -61,9 +74,10 @@ class ResNet(Classifier):
         widths: tuple[int, ...],
         blocks: tuple[int, ...],
         hidden: tuple[int, ...],
+        drop_path: float,
     ) -> None:
         super().__init__()
-        self.image_size = image_size
+        self.image_size, self.drop_path = image_size, drop_path
         self.stem = stem
         kernel, stride = (7, 2) if stem == "imagenet" else (3, 1)
         self.conv1 = nn.Conv2d(
@@ -86,6 +100,7 @@ class ResNet(Classifier):
                 nn.init.kaiming_normal_(
                     module.weight, mode="fan_out", nonlinearity="relu"
                 )
+        drop_paths(self, drop_path)
 
     @property
     def layers(self) -> list[nn.Sequential]:
@@ -98,7 +113,7 @@ class ResNet(Classifier):
         return global_average(x)
 
     def prunable(self) -> dict[str, nn.Module]:
-        """The stem, what is inside the blocks, and each later stage's residual sum."""
+        """Return the stem, the insides of blocks, and each later stage's residual sum."""
         return {
             name: layer
             for name, layer in super().prunable().items()
@@ -107,14 +122,16 @@ class ResNet(Classifier):
         }
 
     def arguments(self) -> dict[str, object]:
+        stages = [cast("list[Block]", list(stage)) for stage in self.layers]
         return {
-            "num_classes": self.head.out_features,
+            "num_classes": linear(self.head).out_features,
             "image_size": self.image_size,
             "in_channels": self.conv1.in_channels,
             "stem": self.stem,
-            "widths": [stage[-1].conv2.out_channels for stage in self.layers],
-            "blocks": [len(stage) for stage in self.layers],
-            "hidden": [b.conv1.out_channels for stage in self.layers for b in stage],
+            "widths": [stage[-1].conv2.out_channels for stage in stages],
+            "blocks": [len(stage) for stage in stages],
+            "hidden": [b.conv1.out_channels for stage in stages for b in stage],
+            "drop_path": self.drop_path,
         }
 
 
@@ -127,8 +144,9 @@ def build(
     widths: tuple[int, ...] = (64, 128, 256, 512),
     blocks: tuple[int, ...] = (2, 2, 2, 2),
     hidden: tuple[int, ...] | None = None,
+    drop_path: float = 0.0,
 ) -> nn.Module:
-    """ResNet-18, or one of other widths and depth.
+    """Build ResNet-18, or one of other widths and depth.
 
     Args:
         num_classes: outputs of the head.
@@ -138,6 +156,8 @@ def build(
         widths: channels of each stage.
         blocks: blocks of each stage.
         hidden: channels inside each block, its stage's width where not given.
+        drop_path: share of images for which the last residual branch is left out;
+            earlier ones less, in proportion to depth.
     """
     repeated = [w for w, n in zip(widths, blocks, strict=True) for _ in range(n)]
     return ResNet(
@@ -148,4 +168,5 @@ def build(
         widths=tuple(widths),
         blocks=tuple(blocks),
         hidden=tuple(hidden or repeated),
+        drop_path=drop_path,
     )

@@ -1,23 +1,26 @@
-"""A small CNN made for few seconds of training, after airbench (Jordan, 2024,
-arXiv:2404.00498).
+"""A small CNN for training in seconds, after airbench.
 
-A 2×2 convolution that whitens patches, then groups of (convolution, max pool, norm,
+Jordan, 2024, arXiv:2404.00498. A 2×2 convolution that whitens patches, then groups of (convolution, max pool, norm,
 GELU, convolution, norm, GELU); a global max pool and a scaled linear head without bias.
 Convolutions start as identities where they can; norms learn a bias only.
 
 Differs: written from the description; the whitening layer starts as a Haar transform
-of the patch and whitens once `prepare` has seen images.
+of the patch until `prepare` gets images.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from labmill.models.layers import Classifier
+from labmill.models.network import Network, linear
 
 CHANNELS_LAST = True
 
 REQUIRES = {
+    "image_size": (
+        "image_size - (stem != 0) >= 2 ** (len(widths) // 2)",
+        "is too small: each group of two convolutions halves the image",
+    ),
     "widths": (
         "len(widths) % 2 == 0 and min(widths) >= 1",
         "must have two numbers from 1 per group",
@@ -44,7 +47,7 @@ class Group(nn.Module):
         return F.gelu(self.norm2(self.conv2(x)))
 
 
-class SpeedNet(Classifier):
+class SpeedNet(Network):
     def __init__(
         self,
         *,
@@ -58,22 +61,16 @@ class SpeedNet(Classifier):
         super().__init__()
         self.image_size = image_size
         self.scale = scale
-        self.whitening = None
+        self.whitening: nn.Conv2d | None = None
         if stem:
             self.whitening = nn.Conv2d(in_channels, stem, 2)
             self.whitening.weight.requires_grad_(False)
-            self._set_directions(_haar(in_channels))
+            set_directions(self.whitening, haar_basis(in_channels))
         inputs = [stem or in_channels, *widths[1::2]]
         self.groups = nn.Sequential(
             *map(Group, inputs, widths[::2], widths[1::2])  # stops at the shortest
         )
         self.head = nn.Linear(widths[-1], num_classes, bias=False)
-
-    def _set_directions(self, directions: Tensor) -> None:
-        """Filters (4·C, C, 2, 2) and their negatives, as many as the layer has."""
-        both = torch.cat([directions, -directions])[: self.whitening.out_channels]
-        with torch.no_grad():
-            self.whitening.weight.copy_(both)
 
     def prepare(self, images: Tensor) -> None:
         """Set the first layer from normalised training images (N, C, H, W).
@@ -87,18 +84,20 @@ class SpeedNet(Classifier):
         values, vectors = torch.linalg.eigh(patches.T.cov().double().cpu())
         scaled = vectors / (values + 5e-4).sqrt()
         shape = self.whitening.weight.shape[1:]
-        self._set_directions(scaled.T.flip(0).reshape(-1, *shape).float())
+        set_directions(self.whitening, scaled.T.flip(0).reshape(-1, *shape).float())
 
     def forward_features(self, x: Tensor) -> Tensor:
         if self.whitening is not None:
             x = F.gelu(self.whitening(x))
-        return self.groups(x).amax(dim=(2, 3)) * self.scale
+        features: Tensor = self.groups(x).amax(dim=(2, 3)) * self.scale
+        return features
 
     def arguments(self) -> dict[str, object]:
-        convs = [conv for group in self.groups for conv in (group.conv1, group.conv2)]
+        groups = [group for group in self.groups if isinstance(group, Group)]
+        convs = [conv for group in groups for conv in (group.conv1, group.conv2)]
         whitening = self.whitening
         return {
-            "num_classes": self.head.out_features,
+            "num_classes": linear(self.head).out_features,
             "image_size": self.image_size,
             "in_channels": (whitening or convs[0]).in_channels,
             "stem": whitening.out_channels if whitening is not None else 0,
@@ -107,8 +106,14 @@ class SpeedNet(Classifier):
         }
 
 
-def _haar(channels: int) -> Tensor:
-    """An orthonormal basis of 2×2 patches with `channels`: (4·C, C, 2, 2)."""
+def set_directions(layer: nn.Conv2d, directions: Tensor) -> None:
+    """Set the filters to (4·C, C, 2, 2) and their negatives, as many as there are."""
+    with torch.no_grad():
+        layer.weight.copy_(torch.cat([directions, -directions])[: layer.out_channels])
+
+
+def haar_basis(channels: int) -> Tensor:
+    """Return an orthonormal basis of 2×2 patches with `channels`: (4·C, C, 2, 2)."""
     pairs = torch.tensor([[1.0, 1.0], [1.0, -1.0]])
     basis = torch.einsum("ah,bw->abhw", pairs, pairs).reshape(4, 2, 2) / 2
     filters = torch.einsum("fhw,cd->fcdhw", basis, torch.eye(channels))
@@ -124,7 +129,7 @@ def build(
     widths: tuple[int, ...] = (64, 64, 256, 256, 256, 256),
     scale: float = 0.111,
 ) -> nn.Module:
-    """Whitening, groups of two convolutions, a scaled head.
+    """Build whitening, groups of two convolutions, a scaled head.
 
     Args:
         num_classes: outputs of the head.

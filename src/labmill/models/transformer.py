@@ -1,19 +1,27 @@
-"""Encoder–decoder transformer for sequences of tokens (Vaswani et al., 2017,
-arXiv:1706.03762): sinusoidal positions, post-norm, ReLU feed-forward.
+"""Encoder–decoder transformer for sequences of tokens.
 
-Differs: one table embeds source and target, the output layer has weights of its own,
+Vaswani et al., 2017, arXiv:1706.03762: sinusoidal positions, post-norm, ReLU
+feed-forward.
+
+Differs: one table embeds source and target, the output layer has separate weights,
 and there is one layer of each kind unless asked otherwise.
 """
 
 import math
+from typing import TypedDict
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from labmill.data.sequences import read_tokens
+from labmill.data.datasets.sequences import read_tokens
 from labmill.models.attention import causal_mask
-from labmill.models.blocks import BlockModel, DecoderBlock, EncoderBlock
+from labmill.models.blocks import (
+    BlockModel,
+    BlockOptions,
+    DecoderBlock,
+    EncoderBlock,
+)
 from labmill.models.embedding import sinusoidal_table
 
 KIND = "sequence"  # token sequences in, logits per target position out
@@ -37,13 +45,21 @@ REQUIRES = {
 }
 
 
-def visible(padding: Tensor | None) -> Tensor | None:
-    """Padding (B, S), True where padded → attention mask (B, 1, 1, S)."""
+def attention_mask(padding: Tensor | None) -> Tensor | None:
+    """Return the mask (B, 1, 1, S) of a padding (B, S) that is True where padded."""
     return None if padding is None else ~padding[:, None, None]
 
 
+class Masks(TypedDict):
+    """Mask arguments of a decoder block."""
+
+    causal: bool
+    mask: Tensor | None
+    memory_mask: Tensor | None
+
+
 class Transformer(BlockModel):
-    """Source tokens → logits of the target tokens; see `build`.
+    """A network of source tokens to logits of the target tokens; see `build`.
 
     Tokens are int64 in 0..vocabulary-1. Paddings are boolean, True where padded; no
     sequence may be padded as a whole.
@@ -63,9 +79,7 @@ class Transformer(BlockModel):
     ):
         super().__init__()
         self.built_with = arguments
-        block = {
-            "dim": dim,
-            "heads": heads,
+        block: BlockOptions = {
             "projections": "joint",
             "activation": "relu",
             "norm": "post",
@@ -75,34 +89,32 @@ class Transformer(BlockModel):
         self.embedding = nn.Embedding(vocabulary + 1, dim)
         nn.init.normal_(self.embedding.weight, std=dim**-0.5)
         table = sinusoidal_table(length, dim)
+        self.positions: Tensor
         self.register_buffer("positions", table, persistent=False)
         self.dropout = nn.Dropout(dropout)
         self.encoder = nn.ModuleList(
-            EncoderBlock(hidden=width, **block) for width in encoder_widths
+            EncoderBlock(dim, heads, hidden=width, **block) for width in encoder_widths
         )
         self.decoder = nn.ModuleList(
-            DecoderBlock(hidden=width, **block) for width in decoder_widths
+            DecoderBlock(dim, heads, hidden=width, **block) for width in decoder_widths
         )
         self.head = nn.Linear(dim, vocabulary)
 
-    def reset_head(self, num_classes: int) -> None:
-        """A fresh output layer for `num_classes` target tokens."""
-        self.head = nn.Linear(self.head.in_features, num_classes).to(self.head.weight)
-
     def embed(self, tokens: Tensor, first: int = 0) -> Tensor:
-        """(B, T) → √dim · embedding + position, (B, T, dim); positions from `first`."""
+        """Return √dim · embedding + position, (B, T, dim); positions from `first`."""
         x = self.embedding(tokens) * math.sqrt(self.embedding.embedding_dim)
-        return self.dropout(x + self.positions[first : first + tokens.shape[1]])
+        x = self.dropout(x + self.positions[first : first + tokens.shape[1]])
+        return x
 
     def shift(self, target: Tensor) -> Tensor:
-        """What the decoder is given to predict `target`: start token, all but last."""
+        """Return the decoder's input to predict `target`: start token, all but last."""
         return F.pad(target[:, :-1], (1, 0), value=self.start_token)
 
     def encode(self, source: Tensor, source_padding: Tensor | None = None) -> Tensor:
-        """Source tokens (B, S) → memory (B, S, dim)."""
+        """Return the memory (B, S, dim) of source tokens (B, S)."""
         x = self.embed(source)
-        for block in self.encoder:
-            x = block(x, mask=visible(source_padding))
+        for block in self.encoder_blocks():
+            x = block(x, mask=attention_mask(source_padding))
         return x
 
     def _masks(
@@ -111,12 +123,17 @@ class Transformer(BlockModel):
         device: torch.device,
         source_padding: Tensor | None,
         target_padding: Tensor | None,
-    ) -> dict[str, Tensor | bool | None]:
-        """The decoder's mask arguments; the causal mask alone needs no tensor."""
-        masks = {"causal": True, "memory_mask": visible(source_padding)}
+    ) -> "Masks":
+        """Return the decoder's mask arguments; the causal mask alone needs no tensor."""
+        masks: Masks = {
+            "causal": True,
+            "mask": None,
+            "memory_mask": attention_mask(source_padding),
+        }
         if target_padding is not None:
-            seen = visible(F.pad(target_padding[:, :-1], (1, 0), value=False))
-            masks |= {"causal": False, "mask": seen & causal_mask(length, device)}
+            shifted = F.pad(target_padding[:, :-1], (1, 0), value=False)
+            masks["causal"] = False
+            masks["mask"] = ~shifted[:, None, None] & causal_mask(length, device)
         return masks
 
     def forward_features(
@@ -127,7 +144,7 @@ class Transformer(BlockModel):
         source_padding: Tensor | None = None,
         target_padding: Tensor | None = None,
     ) -> Tensor:
-        """What the head reads to predict each target token, (B, T, dim)."""
+        """Return what the head reads to predict each target token, (B, T, dim)."""
         if target is None:
             source, target = read_tokens(source)
         memory = self.encode(source, source_padding)
@@ -135,7 +152,7 @@ class Transformer(BlockModel):
             target.shape[1], target.device, source_padding, target_padding
         )
         x = self.embed(self.shift(target))
-        for block in self.decoder:
+        for block in self.decoder_blocks():
             x = block(x, memory, **masks)
         return x
 
@@ -147,11 +164,11 @@ class Transformer(BlockModel):
         source_padding: Tensor | None = None,
         target_padding: Tensor | None = None,
     ) -> Tensor:
-        """Source (B, S), target (B, T) → logits (B, T, vocabulary).
+        """Return logits (B, T, vocabulary) of source (B, S) and target (B, T).
 
-        Those at position t see the source and the target before t (teacher forcing):
-        the loss compares them with `target` itself. Without `target`, `source` is an
-        image of both (see `labmill.data.sequences`).
+        Those at position t depend on the source and the target before t (teacher
+        forcing): the loss compares them with `target` itself. Without `target`, `source` is an
+        image of both (see `labmill.data.datasets.sequences`).
         """
         features = self.forward_features(
             source,
@@ -159,7 +176,8 @@ class Transformer(BlockModel):
             source_padding=source_padding,
             target_padding=target_padding,
         )
-        return self.head(features)
+        logits: Tensor = self.head(features)
+        return logits
 
     @torch.no_grad()
     def greedy(
@@ -170,23 +188,23 @@ class Transformer(BlockModel):
         cached: bool = True,
         source_padding: Tensor | None = None,
     ) -> Tensor:
-        """The most likely token, `length` times: int64 (B, length).
+        """Return the most likely token, `length` times: int64 (B, length).
 
         `cached` keeps keys and values of earlier positions in place of decoding the
         whole prefix again.
         """
         memory = self.encode(source, source_padding)
-        mask = visible(source_padding)
-        caches = [block.start(memory) for block in self.decoder]
+        mask = attention_mask(source_padding)
+        caches = [block.start(memory) for block in self.decoder_blocks()]
         tokens = source.new_full((source.shape[0], 1), self.start_token)
         for position in range(length):
             if cached:
                 x = self.embed(tokens[:, -1:], position)
-                for block, cache in zip(self.decoder, caches, strict=True):
+                for block, cache in zip(self.decoder_blocks(), caches, strict=True):
                     x = block.step(x, cache, memory_mask=mask)
             else:
                 x = self.embed(tokens)
-                for block in self.decoder:
+                for block in self.decoder_blocks():
                     x = block(x, memory, causal=True, memory_mask=mask)
             best = self.head(x[:, -1:]).argmax(-1)
             tokens = torch.cat((tokens, best), dim=1)
@@ -200,26 +218,26 @@ class Transformer(BlockModel):
         source_padding: Tensor | None = None,
         target_padding: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """Attention weights per layer, for figures.
+        """Return attention weights per layer, for figures.
 
         `encoder` (layers, B, heads, S, S), `decoder` (layers, B, heads, T, T), `cross`
         (layers, B, heads, T, S). Row t of the last two predicts target token t.
         """
-        maps = {"encoder": [], "decoder": [], "cross": []}
+        maps: dict[str, list[Tensor]] = {"encoder": [], "decoder": [], "cross": []}
         x = self.embed(source)
-        for block in self.encoder:
-            mask = visible(source_padding)
+        for block in self.encoder_blocks():
+            mask = attention_mask(source_padding)
             maps["encoder"].append(block.attention_map(x, mask=mask))
             x = block(x, mask=mask)
         memory, x = x, self.embed(self.shift(target))
         masks = self._masks(
             target.shape[1], target.device, source_padding, target_padding
         )
-        for block in self.decoder:
-            own, cross = block.attention_maps(x, memory, **masks)
+        for layer in self.decoder_blocks():
+            own, cross = layer.attention_maps(x, memory, **masks)
             maps["decoder"].append(own)
             maps["cross"].append(cross)
-            x = block(x, memory, **masks)
+            x = layer(x, memory, **masks)
         return {name: torch.stack(layers) for name, layers in maps.items()}
 
 
@@ -237,7 +255,7 @@ def build(
     max_length: int | None = None,
     dropout: float = 0.0,
 ) -> nn.Module:
-    """A sequence model: source and target tokens, or an image of both, to logits.
+    """Build a sequence model: source and target tokens, or an image of both, to logits.
 
     Args:
         num_classes: size of the vocabulary; the start token comes on top of it.

@@ -1,4 +1,4 @@
-"""Two convolutions and a dense layer, every number an argument: a net to search over.
+"""Two convolutions and a dense layer, every number an argument: for searches.
 
 No pooling and no padding: with 28×28 images and 3×3 kernels the dense layer reads
 24×24 positions.
@@ -8,7 +8,9 @@ from typing import Literal
 
 from torch import nn
 
+from labmill.models.layer_list import Convolution
 from labmill.models.layers import FeedForward, output_width
+from labmill.models.network import linear
 
 CHANNELS_LAST = True
 
@@ -27,12 +29,13 @@ REQUIRES = {
 class TwoConv(FeedForward):
     def arguments(self) -> dict[str, object]:
         first, second, _, dense = self.layers
+        kernels = [w.kernel for w in self.lines if isinstance(w, Convolution)]
         return {
-            "num_classes": self.head.out_features,
+            "num_classes": linear(self.head).out_features,
             "image_size": self.image_size,
             "in_channels": self.in_channels,
-            "kernel1": self.lines[0].kernel,
-            "kernel2": self.lines[1].kernel,
+            "kernel1": kernels[0],
+            "kernel2": kernels[1],
             "filters1": output_width(first),
             "filters2": output_width(second),
             "dense": output_width(dense),
@@ -52,7 +55,7 @@ def build(
     dense: int = 100,
     activation: Literal["relu", "tanh", "gelu", "silu", "sigmoid", "none"] = "relu",
 ) -> nn.Module:
-    """Convolution, convolution, dense layer, head.
+    """Build convolution, convolution, dense layer, head.
 
     Args:
         num_classes: outputs of the head.

@@ -12,13 +12,13 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from labmill.errors import LabmillError
+from labmill.core.errors import LabmillError
 from labmill.models.layers import FeedForward
 
 CHANNELS_LAST = True
 # Enough work a step for several threads.
 HEAVY = True
-CHECK = "labmill.models.description:check"
+CHECK = "labmill.models.layer_list:check"
 
 REQUIRES = {
     "image_size": ("layers or image_size >= 32", "must be 32 or more for five pools"),
@@ -53,7 +53,7 @@ def build(
     softmax_output: bool = False,
     weights: str | None = None,
 ) -> nn.Module:
-    """VGG16, or a list of layers that started from it.
+    """Build VGG16, or a list of layers that started from it.
 
     Args:
         num_classes: outputs of the head.
@@ -112,7 +112,7 @@ def _initialise(layer: nn.Module) -> None:
 
 
 def read_weights(source: str) -> dict[str, Tensor]:
-    """A state dict from torchvision, or a file that cannot run code when it is read.
+    """Return a state dict from torchvision, or from a file that cannot run code.
 
     torchvision is needed for `imagenet` alone, so nothing requires it.
     """
@@ -134,11 +134,11 @@ def read_weights(source: str) -> dict[str, Tensor]:
 
 
 def copy_matching(source: dict[str, Tensor], model: nn.Module) -> list[str]:
-    """Copy tensors in order, past those that `model` has not; returns what got none.
+    """Copy tensors in order, skipping those that `model` lacks; return what got none.
 
     Two nets that differ by a missing or resized layer have their other tensors in the
-    same order: each tensor of `model` takes the next of its shape, and one that finds
-    none keeps its values. Names do not matter.
+    same order: each tensor of `model` takes the next of its shape, and one without a
+    match keeps its values. Names do not matter.
     """
     tensors = [(name, value) for name, value in source.items() if value.ndim]
     start, left = 0, []

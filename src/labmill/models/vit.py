@@ -12,12 +12,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from labmill.models.blocks import BlockModel, DecoderBlock, EncoderBlock
+from labmill.models.blocks import (
+    BlockModel,
+    BlockOptions,
+    DecoderBlock,
+    EncoderBlock,
+)
 from labmill.models.embedding import (
     PatchEmbedding,
     sinusoidal_table,
     sinusoidal_table_2d,
 )
+from labmill.models.network import drop_paths, linear
 
 REQUIRES = {
     "patch": ("1 <= patch <= image_size", "must fit into the image"),
@@ -58,11 +64,12 @@ REQUIRES = {
         "must have one number from 1 per encoder block, then one per decoder block",
     ),
     "dropout": ("0 <= dropout < 1", "must be at least 0 and below 1"),
+    "drop_path": ("0 <= drop_path < 1", "must be at least 0 and below 1"),
 }
 
 
 class ClassQueryHead(nn.Linear):
-    """One logit per query: (B, classes, dim) → (B, classes), weights per class."""
+    """Map a query per class to its logit, (B, classes, dim) to (B, classes)."""
 
     def forward(self, x: Tensor) -> Tensor:
         return (x * self.weight).sum(-1) + self.bias
@@ -95,7 +102,7 @@ class VisionTransformer(BlockModel):
         self.decoder = nn.ModuleList(decoder)
         self.token_layer, self.read_out = token_layer, read_out
         self.class_queries, self.softmax_output = class_queries, softmax_output
-        self.class_token = None
+        self.class_token: nn.Parameter | None = None
         if token_layer is not None:
             self.class_token = nn.Parameter(0.02 * torch.randn(1, 1, dim))
         self._make_positions(positions, dim)
@@ -105,7 +112,7 @@ class VisionTransformer(BlockModel):
         self.reset_head(num_classes)
 
     def _make_positions(self, positions: str, dim: int) -> None:
-        """A row per patch, and one for a class token that is there from the start."""
+        """Create a row per patch, and one for a class token that starts the sequence."""
         side, first = self.embedding.side, int(self.token_layer == 0)
         tokens = side**2 + first
         if positions == "learnable":
@@ -129,27 +136,32 @@ class VisionTransformer(BlockModel):
             self.queries = nn.Parameter(queries.to(like))
 
     def arguments(self) -> dict[str, object]:
-        return super().arguments() | {"num_classes": self.head.out_features}
+        return super().arguments() | {"num_classes": linear(self.head).out_features}
 
     def positions_table(self) -> Tensor | None:
-        """The rows added to the patches, (side², dim), without the class token's."""
+        """Return the rows added to the patches, (side², dim), not the class token's."""
         first = int(self.token_layer == 0)
         return None if self.positions is None else self.positions[first:].detach()
 
+    def _token(self, x: Tensor) -> Tensor:
+        assert self.class_token is not None
+        return self.class_token.expand(x.shape[0], -1, -1)
+
     def _with_token(self, x: Tensor) -> Tensor:
-        return torch.cat((self.class_token.expand(x.shape[0], -1, -1), x), dim=1)
+        return torch.cat((self._token(x), x), dim=1)
 
     def _embed(self, x: Tensor) -> Tensor:
-        """Images → tokens before the first block."""
+        """Return the tokens before the first block."""
         x = self.embedding(x)
         if self.token_layer == 0:
             x = self._with_token(x)
         if self.positions is not None:
             x = x + self.positions
-        return self.dropout(x)
+        x = self.dropout(x)
+        return x
 
     def _inputs_of(self, x: Tensor, layers: int) -> list[Tensor]:
-        """What enters each of the first `layers` blocks, and what leaves the last."""
+        """Return what enters each of the first `layers` blocks, and leaves the last."""
         x = self._embed(x)
         inputs = [x]
         for layer, block in enumerate(self.encoder[:layers], start=1):
@@ -160,7 +172,7 @@ class VisionTransformer(BlockModel):
         return inputs
 
     def hidden_states(self, x: Tensor) -> list[Tensor]:
-        """Tokens before the first encoder block and after each: depth + 1 tensors.
+        """Return tokens before the first encoder block and after each: depth + 1.
 
         Each (B, tokens, dim); the class token, where there is one, comes first, and
         after layer k > 0 only in those from entry k on.
@@ -168,32 +180,32 @@ class VisionTransformer(BlockModel):
         return self._inputs_of(x, len(self.encoder))
 
     def attention_maps(self, x: Tensor) -> Tensor:
-        """Attention weights of every encoder block, (depth, B, heads, T, T).
+        """Return attention weights of every encoder block, (depth, B, heads, T, T).
 
         Rows and columns of a class token that has not been inserted yet are zero.
         """
         tokens = self.hidden_states(x)
-        pairs = zip(self.encoder, tokens, strict=False)
+        pairs = zip(self.encoder_blocks(), tokens, strict=False)
         maps = [block.attention_map(x) for block, x in pairs]
         most = maps[-1].shape[-1]
         return torch.stack([F.pad(m, (most - m.shape[-1], 0) * 2) for m in maps])
 
     def cross_attention_maps(self, x: Tensor) -> Tensor:
-        """What the decoder looks at, (decoder_depth, B, heads, queries, side²)."""
+        """Return cross-attention weights, (decoder_depth, B, heads, queries, side²)."""
         patches, read = self._encode(x)
         maps = []
-        for block in self.decoder:
+        for block in self.decoder_blocks():
             maps.append(block.attention_maps(read, patches)[1])
             read = block(read, patches)
         return torch.stack(maps)
 
     def _encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Images → patches, and the token or tokens that the head is to read."""
+        """Return patches, and the token or tokens that the head reads."""
         x = self._inputs_of(x, self.read_out)[-1]
         if self.token_layer is None:
             patches, read = x, x.mean(1, keepdim=True)
         elif self.token_layer > self.read_out:
-            patches, read = x, self.class_token.expand(x.shape[0], -1, -1)
+            patches, read = x, self._token(x)
         else:
             patches, read = x[:, 1:], x[:, :1]
         if self.queries is not None:
@@ -201,7 +213,7 @@ class VisionTransformer(BlockModel):
         return patches, read
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Images (B, C, H, W) → what the head reads, (B, dim).
+        """Return what the head reads, (B, dim), of images (B, C, H, W).
 
         With class queries (B, classes, dim).
         """
@@ -210,11 +222,6 @@ class VisionTransformer(BlockModel):
             read = block(read, patches)
         read = self.norm(read)
         return read if self.class_queries else read.squeeze(1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Images (B, C, H, W) → logits (B, classes), or their softmax if asked."""
-        logits = self.head(self.forward_features(x))
-        return logits.softmax(-1) if self.softmax_output else logits
 
 
 def build(
@@ -237,6 +244,7 @@ def build(
     norm: Literal["pre", "post"] = "pre",
     final_norm: bool = True,
     dropout: float = 0.0,
+    drop_path: float = 0.0,
     class_token: Literal["start", "inserted", "after", "mean"] = "start",
     class_token_layer: int = 0,
     read_out: int | None = None,
@@ -245,7 +253,7 @@ def build(
     queries: Literal["class_token", "classes"] = "class_token",
     softmax_output: bool = False,
 ) -> nn.Module:
-    """A vision transformer.
+    """Build a vision transformer.
 
     Args:
         num_classes: outputs of the head.
@@ -267,6 +275,8 @@ def build(
         final_norm: layer norm before the head, as nets with norm `pre` have it.
         dropout: share of features dropped after the embedding, inside each MLP and at
             the end of each branch.
+        drop_path: share of images for which the last residual branch is left out;
+            earlier ones less, in proportion to depth.
         class_token: there from the start; inserted after `class_token_layer`; joined
             after all layers, so that it sees nothing; or in its place the patches' mean.
         class_token_layer: encoder block after which the class token is inserted.
@@ -280,7 +290,7 @@ def build(
             published figures can be reproduced.
     """
     arguments = dict(locals())
-    block = {
+    block: BlockOptions = {
         "projections": projections,
         "activation": activation,
         "norm": norm,
@@ -288,7 +298,7 @@ def build(
     }
     widths = mlp_widths or [round(mlp_ratio * dim)] * (depth + decoder_depth)
     token_layers = {"start": 0, "inserted": class_token_layer, "after": depth + 1}
-    return VisionTransformer(
+    network = VisionTransformer(
         num_classes=num_classes,
         embedding=PatchEmbedding(image_size, in_channels, patch, stride or patch, dim),
         encoder=[EncoderBlock(dim, heads, hidden=w, **block) for w in widths[:depth]],
@@ -306,3 +316,5 @@ def build(
         softmax_output=softmax_output,
         arguments=arguments,
     )
+    drop_paths(network, drop_path)
+    return network

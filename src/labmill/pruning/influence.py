@@ -1,82 +1,59 @@
-"""Predicted against real influence: what does each unit's removal really cost?"""
+"""Predicted against real influence: what does the removal of each unit cost?"""
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from scipy.stats import spearmanr
 
+from labmill.core.logs import log
+from labmill.core.records import Provenance
 from labmill.pruning.criteria import NEEDS_GRADIENTS, criterion
-from labmill.pruning.loop import layers_of
-from labmill.pruning.opening import opened
-from labmill.pruning.removal import Structure
+from labmill.pruning.loaded_run import load_run
+from labmill.pruning.records import Influence, LayerInfluence, RankCorrelation
+from labmill.pruning.schedule import layers_of
 from labmill.pruning.scoring import Validation, gradients
-from labmill.runtime import write_json
-from labmill.trained import Trained
-from labmill.training.choices import prepare
-
-log = logging.getLogger("labmill")
-
-Layer = dict[str, Any]
+from labmill.pruning.structure import Structure
+from labmill.training.precision import prepare
+from labmill.training.trained_model import TrainedModel
 
 
 def influence(
-    settings: Mapping[str, Any],
-    trained: Trained,
+    trained: TrainedModel,
     *,
     out: Path,
-    provenance: Mapping[str, Any],
+    provenance: Provenance,
     threads: int = 1,
-    device: str | None = None,
 ) -> None:
-    """Remove every unit alone, measure, and set beside it what criteria predicted.
+    """Remove every unit alone, evaluate, and compare with the predicted influence.
 
-    settings: `run` (a Run's settings, `training` included), `layers` (None: all) and
-    `criteria`. Writes `out`: `accuracy` and `loss` of the whole network on validation,
-    and per layer `accuracy_drop` and `loss_rise` (one number per unit, positive where
-    the unit is missed), `predicted` (criterion → score per unit) and `rank_correlation`
-    (criterion → Spearman's rho with either; None where one side is constant).
+    The job's settings are `run`, `layers` (None: all) and `criteria`.
     """
-    where = prepare(device, threads)
-    start = opened(settings["run"], trained)
-    run, network = start.run, start.network
+    settings = provenance.settings
+    loaded = load_run(settings["run"], trained, threads=threads)
+    network, seed = loaded.network, loaded.run.seed
     structure = Structure(network)
-    validation = Validation(start.data, start.scale, start.channels_last, where)
+    validation = Validation(loaded.job, prepare(None, threads))
     layers = layers_of(structure, settings["layers"])
     names = list(settings["criteria"])
     if any(name in NEEDS_GRADIENTS for name in names):
-        gradients(network, start.data, start.scale, seed=run.seed, step=0)
+        gradients(network, loaded.job, step=0)
     predicted = {
         layer: {
-            name: criterion(name, seed=run.seed, step=0)(structure.group(layer))
+            name: criterion(name, seed=seed, step=0)(structure.group(layer)).tolist()
             for name in names
         }
         for layer in layers
     }
-    whole = validation.figures(network)
-    found = {
-        layer: {
-            **(real := real_influence(structure, layer, validation, whole)),
-            "predicted": {n: s.tolist() for n, s in predicted[layer].items()},
-            "rank_correlation": {
-                name: {
-                    key: rank_correlation(scores.tolist(), real[key]) for key in real
-                }
-                for name, scores in predicted[layer].items()
-            },
-        }
-        for layer in layers
-    }
-    write_json(
-        out,
-        {
-            "accuracy": whole[0],
-            "loss": whole[1],
-            "layers": found,
-            "provenance": dict(provenance),
+    whole = validation.accuracy_and_loss(network)
+    Influence(
+        accuracy=whole[0],
+        loss=whole[1],
+        layers={
+            layer: real_influence(structure, layer, validation, whole, predicted[layer])
+            for layer in layers
         },
-    )
+        provenance=provenance,
+    ).write(out)
 
 
 def real_influence(
@@ -84,23 +61,35 @@ def real_influence(
     layer: str,
     validation: Validation,
     whole: tuple[float, float],
-) -> Layer:
-    """Accuracy lost and loss gained when each unit of a layer alone is removed.
+    predicted: dict[str, list[float]],
+) -> LayerInfluence:
+    """Return accuracy lost and loss gained when each unit of a layer alone is removed.
 
-    `whole`: accuracy and loss of the whole network.
+    `whole` is the accuracy and loss of the whole network.
     """
     drops, rises = [], []
     for unit in range(len(structure.group(layer))):
         with structure.silenced(layer, [unit]):
-            accuracy, loss = validation.figures(structure.model)
+            accuracy, loss = validation.accuracy_and_loss(structure.model)
         drops.append(whole[0] - accuracy)
         rises.append(loss - whole[1])
-    log.info("%s: %d units measured", layer, len(drops))
-    return {"accuracy_drop": drops, "loss_rise": rises}
+    log.info("%s: %d units evaluated", layer, len(drops))
+    return LayerInfluence(
+        accuracy_drop=drops,
+        loss_rise=rises,
+        predicted=predicted,
+        rank_correlation={
+            name: RankCorrelation(
+                accuracy_drop=rank_correlation(scores, drops),
+                loss_rise=rank_correlation(scores, rises),
+            )
+            for name, scores in predicted.items()
+        },
+    )
 
 
 def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float | None:
-    """Spearman's rho, -1..1; None with fewer than three units or no spread."""
+    """Return Spearman's rho; None with fewer than three units or no spread."""
     if len(a) < 3 or min(a) == max(a) or min(b) == max(b):
         return None
     return float(spearmanr(a, b).statistic)

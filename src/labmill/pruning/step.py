@@ -1,118 +1,108 @@
-"""Rule prune: one step of a prune loop; remove, measure, fine-tune, measure."""
+"""Rule prune: one step of a prune loop; remove, evaluate, fine-tune, evaluate."""
 
-import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from torch import nn
+
+from labmill.core.logs import log
+from labmill.core.records import Provenance
 from labmill.pruning.criteria import NEEDS_GRADIENTS, criterion
-from labmill.pruning.loop import layers_of, loop_of
-from labmill.pruning.opening import close, macs, opened
-from labmill.pruning.removal import Structure
+from labmill.pruning.loaded_run import LoadedRun, load_run, macs
+from labmill.pruning.records import PruneRecord
+from labmill.pruning.schedule import Loop, Removal, layers_of
 from labmill.pruning.scoring import Validation, gradients
-from labmill.runtime import read_json, write_json
-from labmill.trained import Trained
-from labmill.training.choices import prepare
-
-log = logging.getLogger("labmill")
+from labmill.pruning.structure import Structure
+from labmill.training.precision import prepare
+from labmill.training.run_files import RunFiles
+from labmill.training.trained_model import TrainedModel
 
 
 def prune(
-    settings: dict[str, Any],
-    trained: Trained,
+    trained: TrainedModel,
     *,
     before: Path | None,
-    model_out: Path,
-    description_out: Path,
-    history: Path,
+    out: RunFiles,
     record: Path,
     state: Path,
-    provenance: Mapping[str, Any],
+    provenance: Provenance,
     chosen: Path | None = None,
     threads: int = 1,
-    device: str | None = None,
 ) -> None:
-    """Prune `trained` by one step, and write the network that is left.
+    """Prune a network by one step, and write the network that is left.
 
-    settings: `loop`, `finetune`, `run` and `step`, as `Plan.prune_job` makes them;
-    before: the previous step's prune.json; chosen: what a search chose for the variant;
-    state: the fine-tuning's own folder. What is removed follows from the inputs alone,
-    so that a step killed anywhere does the same again and resumes its fine-tuning.
-    LabmillError for a layer or criterion that the network cannot be pruned by.
+    What is removed follows from the inputs alone, so that a step that was killed does
+    the same again and resumes its fine-tuning. `before` is the previous step's
+    prune.json. The job's settings are `loop`, `finetune`, `run` and `step`.
     """
-    where = prepare(device, threads)
-    loop, step = loop_of(settings["loop"]), settings["step"]
-    start = opened(
-        {**settings["run"], "training": settings["finetune"]}, trained, chosen=chosen
+    settings = provenance.settings
+    loop, step = Loop.from_settings(settings["loop"]), settings["step"]
+    loaded = load_run(
+        {**settings["run"], "training": settings["finetune"]},
+        trained,
+        chosen=chosen,
+        state=state,
+        threads=threads,
     )
-    run, network = start.run, start.network
+    network = loaded.network
     structure = Structure(network)
-    validation = Validation(start.data, start.scale, start.channels_last, where)
-    past = read_json(before) if before else {}
-    wanted = past.get("next_layers", settings["loop"]["layers"])
-    layers = layers_of(structure, wanted)
-    dense_macs = past.get("dense_macs") or macs(network)
+    validation = Validation(loaded.job, prepare(None, threads))
+    past = PruneRecord.read(before) if before else None
+    layers = layers_of(
+        structure, past.next_layers if past else settings["loop"]["layers"]
+    )
+    dense_macs = past.dense_macs if past else macs(network)
 
-    triple = {"before": validation.accuracy(network)}
-    if settings["loop"]["criterion"] in NEEDS_GRADIENTS:
-        gradients(network, start.data, start.scale, seed=run.seed, step=step)
-    score = criterion(settings["loop"]["criterion"], seed=run.seed, step=step)
+    accuracy = validation.accuracy(network)
+    removed = remove_units(loaded, structure, loop, layers, step)
+    after_pruning = validation.accuracy(network)
+    log.info("removed %s", {layer: len(units) for layer, units in removed.items()})
+    training = loaded.run.training
+    if not removed:
+        # Nothing changed, so there is nothing to fine-tune.
+        training = training.model_copy(update={"epochs": 0, "until": None})
+    left = macs(network)
+    outcome = loaded.fit(network, training, axis=f"finetune {record.parent.name}")
+    finetuned = validation.accuracy(network)
+    network.cpu()
+    next_layers = loop.layers_for_next_step(
+        layers,
+        structure,
+        lost=accuracy - finetuned,
+        macs=left / dense_macs,
+        diverged=outcome.status == "diverged",
+    )
+    log.info("accuracy %.4f, %.4f, %.4f", accuracy, after_pruning, finetuned)
+    PruneRecord(
+        loop=record.parent.name.rpartition("_")[0],
+        step=step,
+        criterion=loop.criterion,
+        scope=loop.scope,
+        layer=next(iter(removed)) if len(removed) == 1 else None,
+        removed=removed,
+        units=structure.widths(),
+        before=accuracy,
+        after_pruning=after_pruning,
+        finetuned=finetuned,
+        parameters=sum(p.numel() for p in network.parameters()),
+        macs=left,
+        dense_macs=dense_macs,
+        next_layers=next_layers,
+        finished=not next_layers,
+        provenance=provenance,
+    ).write(record)
+    loaded.save(network, outcome, out, provenance)
+
+
+def remove_units(
+    loaded: LoadedRun, structure: Structure, loop: Loop, layers: list[str], step: int
+) -> Removal:
+    """Remove the units of one step from the network; return them by layer."""
+    network: nn.Module = loaded.network
+    if loop.criterion in NEEDS_GRADIENTS:
+        gradients(network, loaded.job, step=step)
+    score = criterion(loop.criterion, seed=loaded.run.seed, step=step)
     removed = loop.removal(structure, layers, score)
     network.zero_grad(set_to_none=True)
     for layer, units in removed.items():
         structure.remove(layer, units)
-    triple["after_pruning"] = validation.accuracy(network)
-    log.info("removed %s", {layer: len(units) for layer, units in removed.items()})
-    # Where nothing was left to remove, there is nothing to make up for.
-    training = (
-        run.training
-        if removed
-        else run.training.model_copy(update={"epochs": 0, "until": None})
-    )
-    left = macs(network)
-    outcome = start.fit(
-        network,
-        training,
-        axis=f"finetune {record.parent.name}",
-        state=state,
-        threads=threads,
-        device=device,
-    )
-    triple["finetuned"] = validation.accuracy(network)
-    network.cpu()
-    next_layers = loop.goes_on_with(
-        layers,
-        structure,
-        lost=triple["before"] - triple["finetuned"],
-        macs=left / dense_macs,
-        diverged=outcome.status == "diverged",
-    )
-    log.info("accuracy %(before).4f, %(after_pruning).4f, %(finetuned).4f", triple)
-    write_json(
-        record,
-        {
-            "loop": record.parent.name.rpartition("_")[0],
-            "step": step,
-            "criterion": settings["loop"]["criterion"],
-            "scope": loop.scope,
-            "layer": next(iter(removed)) if len(removed) == 1 else None,
-            "removed": removed,
-            "units": structure.widths(),
-            **triple,
-            "parameters": sum(p.numel() for p in network.parameters()),
-            "macs": left,
-            "dense_macs": dense_macs,
-            "next_layers": next_layers,
-            "finished": not next_layers,
-            "provenance": dict(provenance),
-        },
-    )
-    close(
-        start,
-        network,
-        outcome,
-        model_out=model_out,
-        description_out=description_out,
-        history=history,
-        provenance=provenance,
-    )
+    return removed

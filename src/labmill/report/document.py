@@ -1,176 +1,266 @@
 """The report as Markdown: sections in order, numbered figures and tables, references."""
 
+import importlib
+import json
 import re
-from collections.abc import Iterable
+import types
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import jinja2
-from jinja2.sandbox import SandboxedEnvironment
-
-from labmill import registry
-from labmill.errors import LabmillError, suggest
-from labmill.report import arithmetic, contents, profiles, prose
-from labmill.report.claims.words import listed, named
+from labmill.core import registry
+from labmill.report import fonts
+from labmill.report.answer import DECIDED
+from labmill.report.claims.claim import Kind
 from labmill.report.figures import Drawing, draw
-from labmill.report.headlines import headlines
-from labmill.report.render import COMMENTS, environment, harmless
-from labmill.report.results import Results
-from labmill.report.tables import Table
-from labmill.report.text import Markdown, escape, format_for
-from labmill.sections import SECTIONS
+from labmill.report.jinja import environment
+from labmill.report.number_format import ends, format_of, with_points
+from labmill.report.pictures import figure_files
+from labmill.report.results import StudyResults
+from labmill.report.row_pictures import RowPicture, forest_axis, forest_pictures
+from labmill.report.sections.answers.front_page import FrontPage, front_page
+from labmill.report.table import Table
+from labmill.report.text import Markdown, escape, listed, named, spaced
+from labmill.report.unmade import Unmade, attempt
+from labmill.report.words import harmless
+from labmill.stats.margins import Verdict
+from labmill.study.metrics import metric
+from labmill.study.result_numbers import fill_results
+from labmill.study.schema import INTERPRETATION
 
-# What the claims of a section of claims.json are about.
-SUBJECTS = {
-    "ranking": "Which variant is best",
-    "compare": "Effects of single factors",
-    "classes": "Classes and errors",
-    "curves": "End of training",
-    "represent": "Pretext tasks and mixing weights",
-    "failures": "Did every run finish?",
-    "published": "Published figures",
-    "examine": "What layers know and look at",
-}
-# So many answers stand in the Summary.
-HEADLINES = 8
-# A section of the author's own stands before these.
+SECTIONS = registry.sections()
+# The author's sections come before these.
 LAST = ("limits", "references", "appendix")
+# Modules of a section's folder that its templates use.
+MODULES = ("checklist", "evidence", "sentences", "tables")
+# The section of the user's own figures.
+HOME = "results"
+# A verdict shows by colour and by sign.
+SIGNS = {
+    Verdict.HIGHER: "▲ ",
+    Verdict.LOWER: "▼ ",
+    Verdict.PRACTICALLY_EQUAL: "≈ ",
+    Verdict.UNDECIDED: "? ",
+}
+# Words of the first page at most: a longer question of the author is in the method.
+FIRST_PAGE = 250
+# So many tested claims of one kind are told in one sentence and a table.
+MANY = 4
 
 
 class Document:
-    """Builds report.md and collects the figures on the way.
+    """Report.md, and the figures that it shows.
+
+    A short report has its details in an appendix, a full one in the sections.
 
     Attributes:
         drawings: what has been drawn, by file name without its ending.
+        pictures: those in rows of tables, as SVG by the same.
+        font: what the text needs besides the usual fonts.
+        main, appendix: both parts as Markdown; a full report has no second one.
+        front: the first page.
     """
 
-    def __init__(self, results: Results) -> None:
+    def __init__(self, results: StudyResults) -> None:
         self.results = results
+        written = [results.study, results.variants, results.classes]
+        self.font, self.install = fonts.use(json.dumps(written, ensure_ascii=False))
+        self.front: FrontPage = front_page(results)
+        self.short = results.study["report"]["length"] == "short"
         self.drawings: dict[str, Drawing] = {}
         self.drawn: set[str] = set()
+        self.pictures: dict[str, str] = {}
         self.numbers: dict[str, str] = {}
         self.printed: set[str] = set()
-        self.answered: set[str] = set()
-        self.figures = self.tables = 0
+        self.own = self.author_words()
+        asked = [claim for claim in results.numbered if asked_difference(claim)]
+        self.forest = forest_pictures(asked)
+        self.counts: Counter[str] = Counter()
+        self.letter = ""
         self.templates = environment("md")
         self.templates.globals |= {
             "results": results,
             "study": results.study,
-            "tables": contents,
-            "arithmetic": arithmetic,
-            "profiles": profiles,
+            "front": self.front,
+            "forest": self.forest,
+            "forest_ends": with_points(ends(*forest_axis(asked), "%", 1)),
             "figure": self.figure,
+            "hero": self.hero,
             "table": self.table,
             "see": self.see,
             "md": Markdown,
             "claims": self.claims,
-            "headlines": headlines(results.numbered, HEADLINES),
-            "observations": self.observations,
-            "asked": self.asked,
+            "tested": self.tested,
             "named": lambda name: Markdown(named(name)),
-            "verdict": verdict,
-            "cited": cited,
-            "wanted": self.wanted,
-            "prose": prose,
-            "question": harmless(results.study["question"], "question"),
         }
         self.templates.filters["thousands"] = lambda n: f"{n:,}"
+        self.main, self.appendix = self.parts()
 
+    @property
     def markdown(self) -> str:
         """The whole document."""
+        return "\n".join(part for part in (self.main, self.appendix) if part)
+
+    def parts(self) -> tuple[str, str]:
+        """Return the main part and the appendix, empty where there is none."""
         head = self.templates.get_template("report.md.j2").render()
-        parts = [head, *(self.section(name) for name in self.order())]
-        text = "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
-        return re.sub(r"\n{3,}", "\n\n", text)
+        names = self.order()
+        asked, first = self.words("question"), f"{head}\n\n{self.section('answers')}"
+        late = "method" in names and count_words(first + asked) > FIRST_PAGE
+        main, details = [first, "" if late else asked, self.unmade()], []
+        for name in names:
+            if name not in ("answers", "appendix"):
+                if late and name == "method":
+                    self.own["report.text.method"] = Markdown(
+                        f"{asked}\n\n{self.words('report.text.method')}"
+                    )
+                main.append(self.section(name))
+        if "appendix" not in names:
+            return joined(main), ""
+        self.letter = "A" if self.short else ""
+        if self.short:
+            details = [
+                f"### {escape(SECTIONS[name])}\n\n{body}"
+                for name in SECTIONS
+                if name in names and (body := self.details(name))
+            ]
+        closing = "\n\n".join([*details, self.section("appendix", heading=False)])
+        appendix = f"## Appendix {{#section-appendix}}\n\n{closing}"
+        if self.short:
+            return joined(main), joined([appendix])
+        return joined([*main, appendix]), ""
+
+    def unmade(self) -> str:
+        """Return a note for each topic whose claims could not be made."""
+        missing = [*self.results.summary.get("unmade", ()), self.install]
+        return "\n\n".join(f"::: banner\n{escape(one)}\n:::" for one in missing if one)
 
     def order(self) -> list[str]:
-        """The sections of this report, in order."""
+        """Return the sections of this report, in order."""
         report = self.results.study["report"]
         own = [name for name in report["text"] if name not in SECTIONS]
-        if report["sections"] is None:
-            known = list(SECTIONS)
-            at = known.index(LAST[0])
-            return [*known[:at], *own, *known[at:]]
-        return list(report["sections"])
+        chosen = report["sections"]
+        known = list(SECTIONS) if chosen is None else list(chosen)
+        at = next((known.index(name) for name in LAST if name in known), len(known))
+        always = [name for name in INTERPRETATION if name not in known]
+        own = own if chosen is None else []
+        order = [*known[:at], *always, *own, *known[at:]]
+        return ["answers", *(name for name in order if name != "answers")]
 
-    def section(self, name: str) -> str:
-        """A section with its heading, or nothing where it has no content."""
-        body = self.words(name)
-        if name in SECTIONS:
-            computed = self.templates.get_template(f"{name}.md.j2").render().strip()
-            body = "\n\n".join(part for part in (body, computed) if part)
-        if not body:
-            return ""
-        heading = SECTIONS.get(name) or name.replace("_", " ").capitalize()
+    def section(self, name: str, *, heading: bool = True) -> str:
+        """Return a section with its heading, or nothing where it has no content."""
+        parts = [self.words(f"report.text.{name}"), self.computed(name, "section")]
+        if not self.short:
+            parts.append(self.details(name))
+        body = "\n\n".join(part for part in parts if part)
+        if not body or not heading:
+            return body
+        # A figure may be moved to another page: its heading needs a separate line.
+        if led := re.match(r"!\[\*\*(\w+ \w+)\.\*\*.*\{#(\S+)", body):
+            body = f"See [{led[1]}](#{led[2]}).\n\n{body}"
+        title = SECTIONS.get(name) or spaced(name).capitalize()
         anchor = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-        return f"## {escape(heading)} {{#section-{anchor}}}\n\n{body}"
+        return f"## {escape(title)} {{#section-{anchor}}}\n\n{body}"
 
-    def words(self, name: str) -> str:
-        """The author's own Markdown of a section, numbers filled in."""
-        text = self.results.study["report"]["text"].get(name, "")
-        where = f"report.text.{name}"
-        return harmless(self.filled(text, where), where)
+    def details(self, name: str) -> str:
+        """Return what a section's appendix has: its template, figures and other claims."""
+        parts = [
+            self.computed(name, "details"),
+            *(self.figure(figure) for figure in self.wanted(name)),
+            self.remaining(name),
+        ]
+        return "\n\n".join(part for part in parts if part)
 
-    def filled(self, text: str, where: str) -> str:
-        """Markdown in which `{{ result(variant, figure) }}` has become a number."""
+    def computed(self, name: str, kind: str) -> str:
+        """Return what a template of a section's folder makes; nothing where it has none."""
+        file = f"{name}/{kind}.md.j2"
+        if (
+            name not in SECTIONS
+            or not (registry.folder(name) / f"{kind}.md.j2").is_file()
+        ):
+            return ""
+        template = self.templates.get_template(file)
+        what = f"The {kind} of {name}"
+        return attempt(what, lambda: template.render(**modules(name)).strip())
 
-        def result(*asked: str) -> Markdown:
-            if len(asked) != 2:
-                raise LabmillError(
-                    f"{where}: a number needs a variant and a figure, as in "
-                    '{{ result("cnn", "test_accuracy") }}; found '
-                    f"{len(asked)} of the two"
-                )
-            value = self.results.result(*asked, where)
-            return Markdown(format_for(asked[1])(value))
+    def author_words(self) -> dict[str, Markdown]:
+        """Return the author's Markdown by its key in the study, numbers filled in."""
+        study = self.results.study
+        texts = {"question": study["question"]}
+        for name, text in study["report"]["text"].items():
+            where = f"report.text.{name}"
 
-        sandbox = SandboxedEnvironment(undefined=jinja2.StrictUndefined, **COMMENTS)
-        try:
-            return sandbox.from_string(text).render(result=result)
-        except LabmillError:
-            raise
-        except Exception as error:
-            raise LabmillError(
-                f"{where}: {error}; numbers are written "
-                '{{ result("variant", "figure") }}'
-            ) from error
+            def number(variant: str, metric: str, where: str = where) -> str:
+                return format_of(metric)(self.results.result(variant, metric, where))
+
+            texts[where] = fill_results(text, number, where)
+        return harmless(
+            texts,
+            references=study["report"]["references"],
+            pictures=figure_files(self.results.pictures),
+        )
+
+    def words(self, where: str) -> Markdown:
+        """Return the author's words at a key of the study, or nothing."""
+        return self.own.get(where, Markdown(""))
 
     def figure(self, name: str) -> Markdown:
-        """A figure with number and caption, or nothing where it has no content."""
+        """Return a figure with number and caption, or nothing where it has no content."""
         if name in self.drawn:
             return Markdown("")
-        drawings = draw(name, self.results)
         self.drawn.add(name)
+        drawings = attempt(f"The figure {name}", lambda: drawn(name, self.results))
+        if isinstance(drawings, Unmade):
+            return drawings
         blocks = []
         for drawing in drawings:
-            self.figures += 1
-            self.number("fig", name, f"Figure {self.figures}", drawing.name)
+            number = self.number("Figure", f"fig-{name}", f"fig-{drawing.name}")
             self.drawings[drawing.name] = drawing
             alt = re.sub(r'[\\"]', "'", drawing.alt)
             blocks.append(
-                f"![**Figure {self.figures}.** {escape(drawing.caption)}]"
+                f"![**{number}.** {escape(drawing.caption)}]"
                 f'(figures/{drawing.name}.svg){{#fig-{drawing.name} alt="{alt}"}}'
             )
         return Markdown("\n\n".join(blocks))
 
-    def table(self, table: Table | None, name: str = "") -> Markdown:
-        """A table with number and caption; a wide one in several parts."""
+    def hero(self) -> Markdown:
+        """Return the figure of the first page: the study's, else the first with content."""
+        for name in (self.results.study["report"]["hero"], *HEROES):
+            if name and (found := self.figure(name)):
+                return found
+        return Markdown("")
+
+    def table(self, table: Table | Unmade | None, name: str = "") -> Markdown:
+        """Return a table with number and caption; a wide one in several parts."""
+        if isinstance(table, Unmade):
+            return table
         if table is None or not table.rows:
             return Markdown("")
         blocks = []
+        self.pictures |= {
+            cell.name: cell.svg
+            for row in table.rows
+            for cell in row
+            if isinstance(cell, RowPicture)
+        }
         for part in table.split():
-            self.tables += 1
-            self.number("tbl", name, f"Table {self.tables}", str(self.tables))
-            anchor = f" {{#tbl-{self.tables}}}"
-            caption = f": **Table {self.tables}.** {escape(part.caption)}{anchor}"
+            anchor = (
+                f"tbl-{self.letter.lower()}{self.counts[f'Table{self.letter}'] + 1}"
+            )
+            number = self.number("Table", f"tbl-{name}", anchor)
+            caption = f": **{number}.** {escape(part.caption)} {{#{anchor}}}"
             blocks.append(f"{part.markdown()}\n\n{caption}")
         return Markdown("\n\n".join(blocks))
 
-    def number(self, kind: str, name: str, words: str, anchor: str) -> None:
-        """Remember what a reference to a figure or table says and leads to: its first part."""
-        self.numbers.setdefault(f"{kind}-{name}", f"[{words}](#{kind}-{anchor})")
+    def number(self, kind: str, name: str, anchor: str) -> str:
+        """Return the next number of a figure or table, and remember it for references."""
+        self.counts[kind + self.letter] += 1
+        number = f"{kind} {self.letter}{self.counts[kind + self.letter]}"
+        self.numbers.setdefault(name, f"[{number}](#{anchor})")
+        return number
 
     def see(self, *shown: tuple[str, str]) -> Markdown:
-        """`Figure 4 shows …, Table 7 … and …`: of what stands in the report already."""
+        """Return `Figure 4 shows …, Table 7 … and …`, of those already in the report."""
         parts = [
             f"{self.numbers[name]} {words}"
             for name, words in shown
@@ -181,61 +271,145 @@ class Document:
         first, *rest = parts
         return Markdown(listed([first.replace(") ", ") shows ", 1), *rest]) + ".")
 
-    def wanted(self) -> Iterable[str]:
-        """The figures that the study asks for by name and that are not drawn yet."""
+    def wanted(self, section: str) -> Iterable[str]:
+        """Yield the figures of a section that the study requests by name."""
+        kind = "report/figures"
         for name in self.results.study["figures"]:
-            if name not in registry.names("report/figures"):
-                known = suggest(name, registry.names("report/figures"))
-                raise LabmillError(f"figures: found {name!r}; {known}")
-            if name not in self.drawn:
+            own = registry.is_own(kind, registry.known(kind, name))
+            if section == (HOME if own else registry.files(kind)[name].parents[1].name):
                 yield name
 
     # --- claims ------------------------------------------------------------------------
 
-    def asked(self, claim: dict[str, Any]) -> Markdown:
-        """The study's question before its first answer, or nothing."""
-        name = claim["about"] if claim["section"] == "compare" else None
-        question = self.results.study["compare"].get(name, {}).get("question")
-        if not question or name in self.answered:
-            return Markdown("")
-        self.answered.add(name)
-        return Markdown(f"*{escape(question)}* ")
-
-    def claims(self, start: str = "", section: str = "") -> Markdown:
-        """The claims of a section, or whose id starts like that, not printed yet."""
+    def claims(self, start: str = "", section: str = "", kind: str = "") -> Markdown:
+        """Return the claims of a section, kind or start of an id, not printed yet."""
         found = [
+            claim
+            for claim in self.unprinted(start, section)
+            if kind in ("", claim["kind"])
+        ]
+        self.printed.update(claim["id"] for claim in found)
+        return Markdown("\n".join(map(self.full, found)))
+
+    def full(self, claim: dict[str, Any]) -> str:
+        """Return a claim as an item of a list, with its row of the forest plot."""
+        number, badge = claim["number"], ""
+        if word := claim["verdict"]:
+            kind = f" .{word}" if word in DECIDED else ""
+            badge = f" [{SIGNS.get(word, '')}{word}]{{.verdict{kind}}}"
+        row = self.forest.get(claim["id"])
+        if row:
+            self.pictures[row.name] = row.svg
+        drawn = f"\\\n  {row}" if row else ""
+        return (
+            f"- **C{number}.** [{claim['statement']}]{{#claim-{number}}}{badge}{drawn}"
+        )
+
+    def unprinted(self, start: str = "", section: str = "") -> list[dict[str, Any]]:
+        """Return the claims of a section or start of an id that are not printed yet."""
+        return [
             claim
             for claim in self.results.numbered
             if claim["id"].startswith(start)
             and section in ("", claim["section"])
             and claim["id"] not in self.printed
         ]
-        self.printed.update(claim["id"] for claim in found)
-        return Markdown(
-            "\n".join(
-                f"- **C{claim['number']}.** [{claim['statement']}]"
-                f"{{#claim-{claim['number']}}}{verdict(claim)}"
-                for claim in found
-            )
-        )
 
-    def observations(self) -> Markdown:
-        """All claims that no other section has printed, by subject."""
-        blocks = []
-        for subject in dict.fromkeys(c["section"] for c in self.results.numbered):
-            if mine := self.claims(section=subject):
-                heading = SUBJECTS.get(subject) or subject.capitalize()
-                if subject == "ranking" and len(self.results.variants) == 1:
-                    heading = "How well the network does"
-                blocks += [f"### {escape(heading)}", mine]
-        return Markdown("\n\n".join(blocks))
+    def remaining(self, section: str) -> Markdown:
+        """Return a section's other claims; many tests of one kind in one sentence."""
+        groups: dict[str, list[dict[str, Any]]] = {}
+        for claim in self.unprinted(section=section):
+            kind = claim["id"].partition(":")[0] if claim["test"] else ""
+            groups.setdefault(kind, []).append(claim)
+        lines = []
+        for kind, found in groups.items():
+            if kind and len(found) >= MANY:
+                lines.append(f"- {told(found)}")
+            else:
+                lines += map(self.full, found)
+                self.printed.update(claim["id"] for claim in found)
+        return Markdown("\n".join(lines))
+
+    def tested(self, claim: dict[str, Any]) -> Markdown:
+        """Return a claim's number for the table of tests: the claim, or a link to it."""
+        number = claim["number"]
+        if claim["id"] in self.printed:
+            return Markdown(f"[C{number}](#claim-{number})")
+        self.printed.add(claim["id"])
+        return Markdown(f"[C{number}]{{#claim-{number}}}")
 
 
-def verdict(claim: dict[str, Any]) -> Markdown:
-    """A claim's verdict as a tag, where a test gave one."""
-    return Markdown(f" [{claim['verdict']}]{{.verdict}}" if claim["verdict"] else "")
+# Figures of the first page: the first with content.
+HEROES = (
+    "accuracy",
+    "label_budget",
+    "accuracy_operations",
+    "operations_length",
+    "curves",
+)
 
 
-def cited(claim: dict[str, Any]) -> Markdown:
-    """A link to the claim in full."""
-    return Markdown(f"[\\[C{claim['number']}\\]](#claim-{claim['number']})")
+def count_words(markdown: str) -> int:
+    """Return the number of words that a reader of Markdown sees."""
+    hidden = r"\(figures/[^)]*\)|\{[^}]*\}|\(#[\w-]*\)|:::.*|\|:[-:|]*"
+    return len(re.findall(r"[^\W\d_]{2,}", re.sub(hidden, "", markdown)))
+
+
+def joined(parts: Iterable[str]) -> str:
+    """Return Markdown blocks one after the other."""
+    text = "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
+    return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def drawn(name: str, results: StudyResults) -> list[Drawing]:
+    """Return the drawings of a figure, down to their last line."""
+    drawings = draw(name, results)
+    for drawing in drawings:
+        _ = drawing.svg, drawing.narrow_svg
+    return drawings
+
+
+def modules(section: str) -> dict[str, types.SimpleNamespace]:
+    """Return the modules of a section's folder that its template uses.
+
+    Where one of their functions fails, its note takes the place of its result.
+    """
+    package = registry.module("report/sections", section)
+    return {
+        name: guarded(importlib.import_module(f"{package}.{name}"))
+        for name in MODULES
+        if (registry.folder(section) / f"{name}.py").is_file()
+    }
+
+
+def guarded(module: types.ModuleType) -> types.SimpleNamespace:
+    """Return a module's contents, its functions with a note for a result where they fail."""
+
+    def guard(function: types.FunctionType) -> Callable[..., Any]:
+        what = f"{function.__name__.replace('_', ' ').capitalize()}"
+        return lambda *given: attempt(what, lambda: function(*given))
+
+    return types.SimpleNamespace(
+        **{
+            name: guard(found) if isinstance(found, types.FunctionType) else found
+            for name, found in vars(module).items()
+        }
+    )
+
+
+def asked_difference(claim: dict[str, Any]) -> bool:
+    """Return True if a claim tests a difference of percentages that a question asks for."""
+    contrast = claim["contrast"] if claim["kind"] == Kind.QUESTION else None
+    return bool(
+        contrast and claim["interval"] and metric(contrast["metric"]).unit == "%"
+    )
+
+
+def told(claims: Sequence[dict[str, Any]]) -> str:
+    """Return tested claims in one sentence: how many have which verdict, and where they are."""
+    verdicts = Counter(claim["verdict"] for claim in claims)
+    ends = [escape(f"{n} {verdict}") for verdict, n in verdicts.most_common()]
+    numbers = listed(
+        (f"[C{c['number']}](#claim-{c['number']})" for c in claims), most=len(claims)
+    )
+    return f"{len(claims)} more comparisons: {listed(ends)} ({numbers})."

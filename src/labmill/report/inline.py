@@ -15,12 +15,6 @@ from PIL import Image
 from labmill.report import style
 
 GLYPH = re.compile(r'<path id="(\w+(?:-\w+)*-[0-9a-f]+)"[^>]*/>')
-COLORS = {
-    style.INK: "ink",
-    style.MUTED: "muted",
-    style.GRID: "grid",
-    style.PAPER: "paper",
-}
 QUALITY = 90
 
 
@@ -34,33 +28,42 @@ def outlines(drawn: Iterable[str]) -> str:
     )
 
 
-def placed(name: str, svg: str, alt: str, interactive: bool) -> str:
-    """A figure in the page; its letters are those of `outlines`."""
+def placed(name: str, svg: str, alt: str, narrow: str | None) -> str:
+    """Return a figure in the page; its letters are those of `outlines`.
+
+    narrow: the same for a phone; None where it has no such form.
+    """
+    shown = one(name, svg, alt, "wide" if narrow else "only")
+    if narrow:
+        shown += one(f"{name}-narrow", narrow, alt, "narrow")
+    return (
+        '<div class="drawing" tabindex="0" role="group" aria-label="Figure">'
+        f"{shown}</div>"
+    )
+
+
+def one(name: str, svg: str, alt: str, kind: str) -> str:
+    """Return an SVG as an element of class `kind`; `name`: before the names inside."""
     svg = small(svg)
-    # The same names stand in every figure; here they share one page.
+    # The same names are in every figure; here they share one page.
     own = set(re.findall(r'\bid="([\w-]+)"', svg))
     svg = re.sub(
         r'(\bid="|href="#|url\(#)([\w-]+)',
         lambda m: f"{m[1]}{name}-{m[2]}" if m[2] in own else m[0],
         svg,
     )
-    for color, variable in COLORS.items():
+    for color, (variable, *_) in style.EXCHANGED.items():
         svg = svg.replace(color, f"var(--{variable})")
     words = markupsafe.escape(alt)
-    points = float(re.search(r'width="([\d.]+)pt"', svg)[1])
+    size = re.search(r'width="([\d.]+)pt"', svg)
+    points = float(size[1] if size else 0)
     look = f"--points:{points:g}"  # the style sheet says how large a point is
-    svg = svg.replace("<svg", f'<svg role="img" aria-label="{words}" style="{look}"', 1)
-    chart = (
-        f'<div class="chart" data-chart="{name}" hidden></div>' if interactive else ""
-    )
-    return (
-        '<div class="drawing" tabindex="0" role="group" aria-label="Figure">'
-        f"{svg}</div>{chart}"
-    )
+    start = f'<svg class="{kind}" role="img" aria-label="{words}" style="{look}"'
+    return svg.replace("<svg", start, 1)
 
 
 def small(svg: str) -> str:
-    """An SVG without what nobody sees: letters, comments, names, digits, white space."""
+    """Return an SVG without what nobody sees: letters, comments, names, digits, white space."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"(?s)<metadata>.*?</metadata>|<!--.*?-->", "", svg)
     svg = GLYPH.sub("", svg)
@@ -95,7 +98,7 @@ def tight(svg: str) -> str:
 
 
 def webp(png: str) -> str:
-    """A PNG's base64 as a WebP data URI: exact, or as a photo where that is smaller."""
+    """Return a PNG's base64 as a WebP data URI: exact, or as a photo where that is smaller."""
     picture = Image.open(io.BytesIO(base64.b64decode(png)))
     kept = [io.BytesIO(), io.BytesIO()]
     picture.save(kept[0], "WEBP", lossless=True)

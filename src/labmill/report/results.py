@@ -1,28 +1,71 @@
-"""What a report is made of: the files of one study, opened when first asked for."""
+"""The results of one study: the one reader of its files, for claims and for the report.
+
+Every number of a run knows its file and field (`Run.input`). Files are opened when first
+asked for, and never changed.
+"""
 
 import difflib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache, cached_property
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
-from labmill.errors import LabmillError, suggest
-from labmill.evaluation.statistics import Mean, mean_over_seeds
-from labmill.report.pool import Pool
-from labmill.report.read import UNUSABLE, Place, as_declared
-from labmill.report.text import format_for, percent, title
-from labmill.runtime import read_json
+from labmill.architecture_edits.records import ConfirmedRanking, EditRanking
+from labmill.core.errors import LabmillError, suggest
+from labmill.core.files import read_json
+from labmill.data.records import SplitSummary
+from labmill.evaluation.records import Metrics
+from labmill.profiling.records import Measurement
+from labmill.pruning.records import PruneRecord
+from labmill.report.report_inputs import Record, ReportFiles, ReportInputs
+from labmill.report.runs import (
+    FILES,
+    R,
+    ResultsFolder,
+    Run,
+    as_declared,
+    load_record,
+    read_runs,
+)
+from labmill.report.sweeps import labels_of, sweeps
+from labmill.search.records import SearchResult
+from labmill.stats.looks import Look
+from labmill.stats.runs import RunCheck, untrained
+from labmill.stats.significance import Mean, mean_over_seeds
+from labmill.study.metrics import metric
+from labmill.study.schema import SeedRounds
+from labmill.training.records import ModelDescription
+
+DATED: tuple[type[ModelDescription | Metrics | Measurement], ...] = (
+    ModelDescription,
+    Metrics,
+    Measurement,
+)
+
+
+class Rankings(NamedTuple):
+    """Rankings of one variant's edits: proposed, and after brief trainings."""
+
+    edits: EditRanking
+    confirmed: ConfirmedRanking | None
+
+
+class Step(NamedTuple):
+    """A step of a prune loop."""
+
+    seed: int
+    made: PruneRecord
 
 
 class ByEpoch(NamedTuple):
-    """A figure that an earlier report printed by epoch, and ours.
+    """A metric that an earlier report printed by epoch, and ours.
 
     Attributes:
-        label, column, title: the network's name, the figure's column and its name.
+        label, column, title: the network's name, the metric's column and its name.
         theirs, ours: value by epoch.
     """
 
@@ -33,33 +76,48 @@ class ByEpoch(NamedTuple):
     ours: pd.Series
 
 
-@dataclass(frozen=True)
-class Results:
-    """One study's results. Files are read once and never changed.
+@dataclass(frozen=True, eq=False)
+class StudyResults(ReportInputs):
+    """One study's results.
 
     Attributes:
+        study: the resolved study, as plain JSON values.
+        rows: every stage of every run, in the plan's order.
+        folder: where the results are now.
+        summary: index.json.
         job: the report's job.
-        index, runs, claims, split, card, images, labels, split_npz: files (see
-            docs/architecture.md).
+        files: what the report reads besides; None while claims are made.
     """
 
-    job: dict[str, Any]
-    index: Path
-    runs: Path
-    claims: Path
-    split: Path
-    card: Path
-    images: Path
-    labels: Path
-    split_npz: Path
+    study: Mapping[str, Any]
+    rows: Sequence[Run]
+    folder: ResultsFolder
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    job: Mapping[str, Any] = field(default_factory=dict)
+    files: ReportFiles | None = None
 
-    def __hash__(self) -> int:
-        return id(self)
-
-    @cached_property
-    def summary(self) -> dict[str, Any]:
-        """index.json."""
-        return read_json(self.index)
+    @classmethod
+    def read(
+        cls,
+        files: ReportFiles,
+        job: Mapping[str, Any],
+        rows: Sequence[Run] | None = None,
+    ) -> "StudyResults":
+        """Return a finished study's results; `rows` replaces reading the runs' files."""
+        index = read_json(files.index)
+        folder = ResultsFolder(files.index.parent, index["results"])
+        study = as_declared(index["provenance"]["settings"]["study"])
+        if rows is None:
+            further = study.get("metrics", ())
+            rows = read_runs(index["runs"], folder, further=further)
+        return cls(
+            study=study,
+            rows=rows,
+            folder=folder,
+            summary=index,
+            job=job,
+            files=files,
+        )
 
     @property
     def name(self) -> str:
@@ -69,235 +127,140 @@ class Results:
     @property
     def scale(self) -> str:
         """`full`, `laptop` or `smoke`."""
-        return self.summary["scale"]
-
-    @cached_property
-    def study(self) -> dict[str, Any]:
-        """The resolved study, as plain JSON values."""
-        return as_declared(self.summary["provenance"]["settings"]["study"])
+        return self.summary.get("scale", "full")
 
     @property
-    def records(self) -> list[dict[str, Any]]:
-        """One record per (entry, seed, stage), in the plan's order."""
+    def pictures(self) -> Mapping[str, str]:
+        """The author's pictures: path as it is written → SHA-256."""
+        return self.summary["provenance"]["settings"].get("pictures", {})
+
+    # --- runs ------------------------------------------------------------------------------
+
+    @property
+    def records(self) -> list[Record]:
+        """One record per (variant, seed, stage), in the plan's order."""
         return self.summary["runs"]
 
-    @property
-    def place(self) -> Place:
-        """Where the results are now."""
-        return Place(self.index.parent, self.summary["results"])
-
-    def path(self, planned: str | None) -> Path | None:
-        """A file of the plan where it is now, or None where the run has none."""
-        if not planned:
-            return None
-        found = self.place.path(planned)
-        return found if found.is_file() and found.stat().st_size else None
-
     @cached_property
-    def table(self) -> pd.DataFrame:
-        """runs.csv."""
-        return pd.read_csv(self.runs)
+    def runs(self) -> dict[str, dict[int, Run]]:
+        """Variant → seed → run, before pruning."""
+        found: dict[str, dict[int, Run]] = {}
+        for row in self.rows:
+            if row.cells["kind"] == "variant" and row.stage == "dense":
+                found.setdefault(row.variant, {})[row.seed] = row
+        return found
 
-    @cached_property
-    def statements(self) -> list[dict[str, Any]]:
-        """The claims."""
-        return read_json(self.claims)
-
-    @cached_property
-    def numbered(self) -> list[dict[str, Any]]:
-        """The claims, each with the number that the document gives it."""
-        return [
-            claim | {"number": number, "statement_number": f"C{number}"}
-            for number, claim in enumerate(self.statements, 1)
-        ]
-
-    @cached_property
-    def facts(self) -> dict[str, Any]:
-        """split.json."""
-        return read_json(self.split)
-
-    @cached_property
-    def sizes(self) -> dict[str, int]:
-        """Part of the split → number of images, empty parts left out."""
-        parts = self.facts["counts"]
-        sizes = {
-            part: sum(found.values() if isinstance(found, dict) else found)
-            for part, found in parts.items()
+    def usable(self, variant: str, column: str) -> dict[int, Run]:
+        """Return a variant's runs that ended well and have that metric, by seed."""
+        return {
+            seed: row
+            for seed, row in self.runs.get(variant, {}).items()
+            if row.usable and column in row.cells
         }
-        return {part: n for part, n in sizes.items() if n}
+
+    @cached_property
+    def rounds(self) -> SeedRounds | None:
+        """The rounds that added seeds, where results decided how many."""
+        seeds = self.study["seeds"]
+        return SeedRounds(**seeds) if isinstance(seeds, Mapping) else None
 
     @property
-    def slurm(self) -> str:
-        """How a training job is asked for on a cluster, in lines of a batch script."""
-        return self.job["settings"].get("slurm", "")
+    def look(self) -> Look | None:
+        """Which look at the results it is, where results decided the number of seeds."""
+        if self.rounds is None:
+            return None
+        return Look(max(map(len, self.runs.values())), self.rounds.looks)
 
     @cached_property
-    def dataset(self) -> dict[str, Any]:
-        """card.json."""
-        return read_json(self.card)
+    def repeated(self) -> dict[str, str]:
+        """Variant → an earlier one that is the same: a search chose what that one has."""
+        found: dict[str, str] = {}
+        for variant, runs in self.runs.items():
+            if not self.study["variants"].get(variant, {}).get("chosen"):
+                continue
+            mine = {seed: (row.settings, row.metrics) for seed, row in runs.items()}
+            for other, others in self.runs.items():
+                theirs = {s: (row.settings, row.metrics) for s, row in others.items()}
+                if other != variant and other not in found and same(mine, theirs):
+                    found[variant] = other
+                    break
+        return found
 
     @cached_property
-    def classes(self) -> list[str]:
-        """Names of the classes, in the order of the new labels."""
-        return [str(name) for name in self.facts["classes"]]
+    def untrained(self) -> dict[str, dict[int, RunCheck]]:
+        """Variant → seed → why a run counts as untrained, of those that have such runs."""
+        checks = {
+            variant: {
+                seed: untrained(run.metrics["parts"]["test"]["confusion"])
+                for seed, run in self.usable(variant, "test_accuracy").items()
+            }
+            for variant in self.runs
+        }
+        found = {
+            variant: {seed: one for seed, one in by_seed.items() if one.untrained}
+            for variant, by_seed in checks.items()
+        }
+        return {variant: by_seed for variant, by_seed in found.items() if by_seed}
 
-    @cached_property
-    def answers(self) -> list[str]:
-        """What a network can say: the classes, and of sequences that it is neither."""
-        for record in self.of_kind("variant"):
-            if metrics := self.open(record, "metrics"):
-                return metrics["classes"]
-        return self.classes
-
-    @cached_property
-    def pool(self) -> Pool:
-        """All images, uint8 (N, channels, height, width)."""
-        return Pool(self.images)
-
-    @property
-    def sequential(self) -> bool:
-        """Whether the data are sequences of tokens, kept as grey values."""
-        return bool(self.dataset.get("vocabulary"))
-
-    @property
-    def thing(self) -> str:
-        """What the networks are given, in one word."""
-        return "sequence" if self.sequential else "image"
-
-    @property
-    def things(self) -> str:
-        """The same, of many."""
-        return f"{self.thing}s"
-
-    @cached_property
-    def parts(self) -> dict[str, np.ndarray]:
-        """split.npz: indices by part, and the labels that may be seen."""
-        with np.load(self.split_npz) as file:
-            return dict(file)
+    def test_images(self, variant: str) -> int:
+        """Return the number of test images."""
+        runs = self.usable(variant, "test_n").values()
+        return next((row.cells["test_n"] for row in runs), 0)
 
     @cached_property
     def variants(self) -> dict[str, str]:
         """Variant → label, in the order of the study file."""
-        return {r["variant"]: r["label"] for r in self.of_kind("variant")}
+        return {
+            row.variant: row.cells["label"]
+            for row in self.rows
+            if row.cells["kind"] == "variant"
+        }
 
     def label(self, variant: str) -> str:
-        """A variant's name in the report."""
+        """Return a variant's name in the report."""
         return self.variants.get(variant, variant)
 
-    def of_kind(self, kind: str) -> list[dict[str, Any]]:
-        """The index's records of a kind: `variant`, `pretext`, `point`."""
-        return [record for record in self.records if record["kind"] == kind]
+    @property
+    def demonstrations(self) -> Sequence[str]:
+        """The variants that show what goes wrong."""
+        return (self.study.get("lessons") or {"variants": ()})["variants"]
 
-    def stages(self, variant: str, stage: str = "dense") -> list[dict[str, Any]]:
-        """The records of one stage of a variant, one per seed."""
-        return [
-            record
-            for record in self.of_kind("variant")
-            if record["variant"] == variant and record["stage"] == stage
-        ]
+    @property
+    def ranked(self) -> list[str]:
+        """The variants that are candidates for being best.
 
-    def sound(self, variant: str, stage: str = "dense") -> list[dict[str, Any]]:
-        """Those of them that ended well: no mean and no count contains the others."""
-        found = self.stages(variant, stage)
-        return [record for record in found if record["status"] not in UNUSABLE]
-
-    def open(self, record: dict[str, Any], file: str) -> dict[str, Any] | None:
-        """A record's JSON file, or None where the run has none."""
-        path = self.path(record["files"].get(file))
-        return load_json(path) if path else None
-
-    def history(self, record: dict[str, Any], file: str = "history") -> pd.DataFrame:
-        """A record's epochs (or `batches`), empty where the run has none."""
-        path = self.path(record["files"].get(file))
-        return pd.read_csv(path) if path else pd.DataFrame()
-
-    def epochs(self, name: str) -> pd.DataFrame:
-        """Means over the seeds of a variant's or pretext's epochs, indexed by epoch."""
-        found = [
-            history
-            for record in self.records
-            if record["variant"] == name and record["stage"] in ("dense", "pretext")
-            if len(history := self.history(record))
-        ]
-        if not found:
-            return pd.DataFrame()
-        return pd.concat(found).groupby("epoch").mean(numeric_only=True)
-
-    def published_epochs(self) -> Iterator[ByEpoch]:
-        """Published figures by epoch that ours can stand beside.
-
-        Runs see no test images before their end: beside a published test figure stands
-        ours on validation images, and the title says so.
+        Not demonstrations and their reference, unless a question names it; not
+        repetitions of another variant; not those of a question over label counts, which
+        is answered at each count; not those that learn from fewer labels.
         """
-        labels = {record["variant"]: record["label"] for record in self.records}
-        history = (self.study["published"] or {}).get("history", {})
-        for name, columns in history.items():
-            epochs = self.epochs(name)
-            for column, values in columns.items():
-                mine = column.replace("test_", "validation_")
-                if mine not in epochs or epochs[mine].isna().all():
-                    continue
-                said = title(column) + (" (ours: validation)" if mine != column else "")
-                theirs = {
-                    int(epoch): values[epoch] for epoch in sorted(values, key=int)
-                }
-                ours = epochs[mine].dropna()
-                yield ByEpoch(labels[name], column, said, theirs, ours)
-
-    def predictions(self, record: dict[str, Any]) -> dict[str, np.ndarray] | None:
-        """A record's logits, labels and indices by part, or None."""
-        path = self.path(record["files"].get("predictions"))
-        if path is None:
-            return None
-        with np.load(path) as file:
-            return dict(file)
-
-    def values(self, variant: str, column: str, stage: str = "dense") -> list[float]:
-        """One figure of a variant, one value per seed that ended well and has it."""
-        rows = self.table
-        if column not in rows:
-            return []
-        chosen = rows[
-            (rows["variant"] == variant)
-            & (rows["stage"] == stage)
-            & ~rows["status"].isin(UNUSABLE)
+        apart = {*self.demonstrations, *self.repeated}
+        if lessons := self.study.get("lessons"):
+            questions = self.study["compare"].values()
+            asked = {
+                v for q in questions for level in q["levels"].values() for v in level
+            }
+            apart |= {lessons["reference"]} - asked
+        for sweep in sweeps(self.study):
+            apart.update(*sweep.levels.values())
+        labels = {
+            variant: labels_of(self.study, variant) or float("inf")
+            for variant in self.runs
+            if variant in self.study["variants"]
+        }
+        most = max(labels.values(), default=None)
+        return [
+            variant
+            for variant in self.runs
+            if variant not in apart and labels.get(variant, most) == most
         ]
-        return pd.to_numeric(chosen[column], errors="coerce").dropna().tolist()
-
-    def mean(self, variant: str, column: str, stage: str = "dense") -> Mean | None:
-        """Mean and interval of a figure over a variant's seeds, or None."""
-        values = self.values(variant, column, stage)
-        share = format_for(column) is percent
-        return mean_over_seeds(values, share=share) if values else None
-
-    def result(self, variant: str, column: str, where: str) -> float:
-        """A figure by name, for the author's own words; `where`: for the message."""
-        if variant not in self.variants:
-            known = suggest(variant, self.variants)
-            raise LabmillError(f"{where}: no variant {variant!r}; {known}")
-        if column not in self.table:
-            numbers = self.table.select_dtypes("number").columns
-            near = difflib.get_close_matches(column, numbers, n=6, cutoff=0)
-            raise LabmillError(
-                f"{where}: no figure {column!r}; the nearest are {', '.join(near)} (all "
-                "are columns of runs.csv)"
-            )
-        mean = self.mean(variant, column)
-        if mean is None:
-            raise LabmillError(f"{where}: {variant} has no {column}")
-        return mean.estimate
 
     @cached_property
     def best(self) -> str | None:
-        """The variant with the highest mean validation accuracy: chosen unseen.
-
-        Of those that are not there to show what goes wrong.
-        """
-        lessons = self.study.get("lessons") or {"variants": ()}
+        """The variant with the highest mean validation accuracy: chosen unseen."""
         means = {
             v: m.estimate
             for v in self.variants
-            if v not in lessons["variants"]
+            if v not in self.demonstrations
             and (
                 m := self.mean(v, "validation_accuracy")
                 or self.mean(v, "test_accuracy")
@@ -305,38 +268,195 @@ class Results:
         }
         return max(means, key=means.__getitem__) if means else None
 
-    @cached_property
-    def searches(self) -> dict[str, dict[str, Any]]:
-        """Search → chosen.json."""
-        found = {name: self.path(at) for name, at in self.summary["searches"].items()}
-        return {name: load_json(path) for name, path in found.items() if path}
+    def of_kind(self, kind: str) -> list[Run]:
+        """Return the runs of a kind: `variant`, `pretext`, `point`."""
+        return [run for run in self.rows if run.kind == kind]
+
+    def stages(self, variant: str, stage: str = "dense") -> list[Run]:
+        """Return one stage of a variant, one run per seed."""
+        return [
+            run
+            for run in self.of_kind("variant")
+            if (run.variant, run.stage) == (variant, stage)
+        ]
+
+    def sound(self, variant: str, stage: str = "dense") -> list[Run]:
+        """Return those that ended well: no mean and no count contains the others."""
+        return [run for run in self.stages(variant, stage) if run.usable]
+
+    def first(self, variant: str, kind: type[R]) -> R | None:
+        """Return a record of the first usable run of a variant that has it."""
+        found = (run.read(kind) for run in self.sound(variant))
+        return next((one for one in found if one), None)
+
+    def analysed_runs(self, kind: type[R]) -> Iterator[tuple[Run, R]]:
+        """Yield the first usable run of each analysed variant, and its analysis."""
+        asked = self.study.get(FILES[kind]) or {"variants": ()}
+        for name in asked["variants"]:
+            found = (
+                (run, record)
+                for run in self.rows
+                if run.variant == name and run.usable and (record := run.read(kind))
+            )
+            yield from islice(found, 1)
 
     @cached_property
-    def pruned(self) -> dict[str, dict[str, list[dict[str, Any]]]]:
-        """Loop → variant → prune.json of all steps and seeds that ended well, with `seed`."""
-        loops: dict[str, dict[str, list[dict[str, Any]]]] = {}
-        for record in self.of_kind("variant"):
-            if record["status"] in UNUSABLE:
-                continue
-            if step := self.open(record, "prune"):
-                by_variant = loops.setdefault(step["loop"], {})
-                steps = by_variant.setdefault(record["variant"], [])
-                steps.append(step | {"seed": record["seed"]})
+    def guessing(self) -> float | None:
+        """The test accuracy of the best constant answer."""
+        for run in self.of_kind("variant"):
+            if metrics := run.read(Metrics):
+                counts = [sum(row) for row in metrics.parts.test.confusion]
+                return max(counts) / sum(counts)
+        return None
+
+    @cached_property
+    def split_summary(self) -> SplitSummary | None:
+        """split.json, of the first split where each seed has its own."""
+        path = self.path(f"{self.folder.planned}/split.json")
+        return None if path is None else load_record(SplitSummary, path)
+
+    @cached_property
+    def overlap(self) -> float:
+        """Images held out per training image if each seed has its split, else 0."""
+        summary = self.split_summary
+        if not self.study["data"].get("split_seeds") or summary is None:
+            return 0.0
+        held = summary.sizes["validation"]
+        held += 0 if summary.official_test else summary.sizes["test"]
+        return held / summary.sizes["train"]
+
+    # --- numbers ---------------------------------------------------------------------------
+
+    def values(self, variant: str, column: str, stage: str = "dense") -> list[float]:
+        """Return one metric of a variant, one value per usable seed that has it."""
+        found = (
+            row.value(column)
+            for row in self.rows
+            if (row.variant, row.stage) == (variant, stage) and row.usable
+        )
+        return [value for value in found if value is not None]
+
+    def mean(self, variant: str, column: str, stage: str = "dense") -> Mean | None:
+        """Return mean and interval of a metric over a variant's seeds, or None."""
+        values = self.values(variant, column, stage)
+        share = metric(column).unit == "%"
+        if not values:
+            return None
+        return mean_over_seeds(values, share=share, overlap=self.overlap)
+
+    def result(self, variant: str, column: str, where: str) -> float:
+        """Return a metric by name, for the author's own words; `where`: for the message."""
+        if variant not in self.variants:
+            known = suggest(variant, self.variants)
+            raise LabmillError(f"{where}: no variant {variant!r}; {known}")
+        numbers = dict.fromkeys(
+            key for row in self.rows for key in row.cells if row.value(key) is not None
+        )
+        if column not in numbers and not any(column in r.settings for r in self.rows):
+            near = difflib.get_close_matches(column, numbers, n=6, cutoff=0)
+            raise LabmillError(
+                f"{where}: no metric {column!r}; the nearest are {', '.join(near)} (all "
+                "are columns of runs.csv)"
+            )
+        mean = self.mean(variant, column)
+        if mean is None:
+            raise LabmillError(f"{where}: {variant} has no {column}")
+        return mean.estimate
+
+    # --- files of runs ---------------------------------------------------------------------
+
+    def path(self, planned: str | None) -> Path | None:
+        """Return a file of the plan where it is now, or None where the run has none."""
+        found = self.folder.path(planned) if planned else None
+        return found if found and found.is_file() and found.stat().st_size else None
+
+    def epochs(self, name: str) -> pd.DataFrame:
+        """Return means over the seeds of a variant's or pretext's epochs, by epoch."""
+        found = [
+            history
+            for run in self.rows
+            if run.variant == name and run.stage in ("dense", "pretext")
+            if len(history := run.rows())
+        ]
+        if not found:
+            return pd.DataFrame()
+        return pd.concat(found).groupby("epoch").mean(numeric_only=True)
+
+    def published_epochs(self) -> Iterator[ByEpoch]:
+        """Yield published metrics by epoch that ours can be compared with.
+
+        Runs see no test images before their end: next to a published test metric is ours
+        on validation images, and the title says so.
+        """
+        labels = {run.variant: run.label for run in self.rows}
+        history = (self.study["published"] or {}).get("history", {})
+        for name, columns in history.items():
+            epochs = self.epochs(name)
+            for column, values in columns.items():
+                mine = column.replace("test_", "validation_")
+                if mine not in epochs or epochs[mine].isna().all():
+                    continue
+                title = metric(column).title
+                title += " (ours: validation)" if mine != column else ""
+                theirs = {
+                    int(epoch): values[epoch] for epoch in sorted(values, key=int)
+                }
+                ours = epochs[mine].dropna()
+                yield ByEpoch(labels[name], column, title, theirs, ours)
+
+    @cached_property
+    def searches(self) -> dict[str, SearchResult]:
+        """Search → chosen.json, of those that ended."""
+        planned = self.summary.get("searches", {})
+        paths = {name: self.path(at) for name, at in planned.items()}
+        return {n: load_record(SearchResult, path) for n, path in paths.items() if path}
+
+    @cached_property
+    def rankings(self) -> dict[str, Rankings]:
+        """Variant → rankings of its edits, as proposed and as confirmed."""
+        found = {}
+        for variant, files in self.summary.get("edits", {}).items():
+            proposed, tried = (self.path(files.get(k)) for k in ("edits", "confirmed"))
+            if proposed:
+                found[variant] = Rankings(
+                    load_record(EditRanking, proposed),
+                    load_record(ConfirmedRanking, tried) if tried else None,
+                )
+        return found
+
+    @cached_property
+    def pruned(self) -> dict[str, dict[str, list[Step]]]:
+        """Loop → variant → all usable steps of all seeds."""
+        loops: dict[str, dict[str, list[Step]]] = {}
+        for run in self.rows:
+            if run.usable and (made := run.read(PruneRecord)):
+                by_variant = loops.setdefault(made.loop, {})
+                by_variant.setdefault(run.variant, []).append(Step(run.seed, made))
         return loops
 
     @cached_property
     def date(self) -> str:
         """The day of the newest result: a report built again has the same."""
         dates = [
-            found["provenance"]["date"]
-            for record in self.records
-            for file in ("description", "metrics", "measure")
-            if (found := self.open(record, file)) and "provenance" in found
+            found.provenance.date
+            for run in self.rows
+            for found in map(run.read, DATED)
+            if found
         ]
         return max(dates, default=self.job["date"])[:10]
 
+    @cached_property
+    def answers(self) -> list[str]:
+        """What a network can predict: the classes, and "neither" of sequences."""
+        found = (run.read(Metrics) for run in self.of_kind("variant"))
+        return next((one.classes for one in found if one), self.classes)
 
-@cache
-def load_json(path: Path) -> dict[str, Any]:
-    """A JSON file, read once per process."""
-    return read_json(path)
+
+def same(mine: Mapping[int, Any], theirs: Mapping[int, Any]) -> bool:
+    """Return True if two variants have the same seeds, settings and scores."""
+    return mine.keys() == theirs.keys() and all(
+        settings == theirs[seed][0]
+        and scores.get("parts")
+        and scores["parts"] == theirs[seed][1].get("parts")
+        for seed, (settings, scores) in mine.items()
+    )

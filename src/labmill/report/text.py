@@ -1,13 +1,15 @@
-"""Words and numbers as Markdown that cannot be read as anything else."""
+"""Names and lists as Markdown that cannot be read as anything else."""
 
-import math
 import re
 from collections.abc import Iterable
-from typing import Any
 
-from labmill.report.claims import words
+from labmill.report.number_format import DASH, SPACE
 
-NBSP = "\u00a0"
+# An underscore inside a word is no markup; elsewhere it is.
+SPECIAL = re.compile(r"([\\`*{}\[\]<>#|~^$@&]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
+# All white space but the one that holds a number and its unit together.
+BLANK = re.compile(rf"[^\S{SPACE}]+")
+COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
 class Markdown(str):
@@ -17,114 +19,84 @@ class Markdown(str):
 
 
 def escape(text: object) -> Markdown:
-    """Any text as Markdown that shows exactly that text, on one line."""
+    """Return any text as Markdown that shows exactly that text, on one line."""
     if isinstance(text, Markdown):
         return text
     # "1." at the start of a line would begin a list.
-    return Markdown(re.sub(r"^(\d+)\.", r"\1\.", words.escape(text)))
+    return Markdown(re.sub(r"^(\d+)\.", r"\1\.", plain(text)))
 
 
-def percent(value: float | None, digits: int = 1) -> str:
-    """A fraction as percent: `97.3 %`."""
-    return "–" if missing(value) else words.percent(value, digits)
+def plain(text: object) -> str:
+    """Return any text as Markdown that shows it inside a line."""
+    return SPECIAL.sub(r"\\\1", BLANK.sub(" ", str(text)).strip())
 
 
-def points(value: float | None, digits: int = 1) -> str:
-    """A difference of fractions in percentage points, with its sign."""
-    if missing(value):
-        return "–"
-    text = words.fixed(100 * value, digits)
-    return text if text.startswith(words.MINUS) or float(text) == 0 else f"+{text}"
+def unescaped(text: str) -> str:
+    """Return Markdown of `escape` as the text it shows."""
+    return re.sub(r"\\([^\w\s])", r"\1", text)
 
 
-def count(value: float | None) -> str:
-    """A whole number with thousands separated: `12,345`."""
-    return "–" if missing(value) else f"{round(value):,}"
+def named(name: object) -> str:
+    """Return a name that the user chose for a sentence of Markdown."""
+    return quoted(plain(name))
 
 
-def short(value: float | None) -> str:
-    """A large number in three figures: `1.23 M`."""
-    if missing(value):
-        return "–"
-    for size, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            return f"{value / size:.3g}{NBSP}{unit}"
-    return f"{value:.3g}"
+def spaced(key: str) -> str:
+    """Return a key of the study in words."""
+    return key.replace("_", " ")
 
 
-def duration(value: float | None) -> str:
-    """Seconds as a person says them: `4.2 s`, `3 min 20 s`, `2 h 40 min`."""
-    if missing(value):
-        return "–"
-    if value < 60:
-        return f"{words.significant(value)}{NBSP}s"
-    if value < 3600:
-        return f"{int(value // 60)}{NBSP}min {round(value % 60)}{NBSP}s"
-    return f"{int(value // 3600)}{NBSP}h {round(value % 3600 / 60)}{NBSP}min"
+def quoted(text: str) -> str:
+    """Return a name in quotation marks where it has several words."""
+    return f"“{text}”" if " " in text or "," in text else text
 
 
-def decimal(value: float | None) -> str:
-    """A plain number in three significant figures."""
-    if missing(value):
-        return "–"
-    return f"{value:.3g}".replace("e-0", "e-").replace("-", "−")
+def number_of(n: int, noun: str) -> str:
+    """Return `3 seeds`, `1 seed`."""
+    return f"{n:,}{SPACE}{noun if n == 1 else plural(noun)}"
 
 
-def milliseconds(value: float | None) -> str:
-    """A time of a call in three figures, without its unit: `0.220`."""
-    return "–" if missing(value) else words.significant(value)
+def all_of(n: int, noun: str) -> str:
+    """Return `the only class`, `both classes`, `all 10 classes`."""
+    words = {1: f"the only {noun}", 2: f"both {plural(noun)}"}
+    return words.get(n, f"all {number_of(n, noun)}")
 
 
-def missing(value: Any) -> bool:
-    """None, or not a number."""
-    return value is None or (isinstance(value, float) and math.isnan(value))
+def plural(noun: str) -> str:
+    """Return a noun for several: `seeds`, `classes`, `searches`."""
+    return f"{noun}{'es' if noun.endswith(('s', 'rch', 'tch')) else 's'}"
 
 
-def format_for(column: str) -> Any:
-    """How a column of runs.csv is written."""
-    if column.endswith(("accuracy", "f1", "calibration_error")):
-        return percent
-    if column.endswith("seconds"):
-        return duration
-    if "_ms" in column:
-        return lambda v: "–" if missing(v) else f"{milliseconds(v)}{NBSP}ms"
-    if column in ("parameters", "epochs") or column.endswith("_bytes"):
-        return count
-    if column in ("macs", "operations", "train_operations"):
-        return short
-    return decimal
+def averaged(n: int) -> str:
+    """Return `mean of 3 seeds`, `1 seed`."""
+    return f"mean of {number_of(n, 'seed')}" if n > 1 else number_of(n, "seed")
 
 
-TITLES = {
-    "test_accuracy": "Test accuracy",
-    "test_macro_f1": "Test macro F1",
-    "test_loss": "Test loss",
-    "test_balanced_accuracy": "Test balanced accuracy",
-    "validation_accuracy": "Validation accuracy",
-    "validation_loss": "Validation loss",
-    "train_accuracy": "Training accuracy",
-    "train_loss": "Training loss",
-    "train_seconds": "Training time",
-    "seconds": "Seconds",
-    "parameters": "Parameters",
-    "macs": "Multiply–adds",
-    "operations": "Operations per image",
-    "train_operations": "Training operations",
-    "latency_ms_b1": "Latency, batch 1",
-    "class_accuracy": "Class-wise accuracy",
-}
+def span(values: Iterable[int]) -> str:
+    """Return `4`, or `4 to 6` where values differ."""
+    low, *_, high = sorted([*values] * 2)
+    return str(low) if low == high else f"{low} to {high}"
 
 
-def title(column: str) -> str:
-    """A column of runs.csv in words."""
-    return TITLES.get(column) or column.replace("_", " ").capitalize()
+def spelled(n: int) -> str:
+    """Return a small number as a word."""
+    return COUNTS[n] if 0 <= n < len(COUNTS) else f"{n:,}"
 
 
-def setting(value: Any) -> str:
-    """A setting's value as a person writes it."""
+def listed(names: Iterable[str], most: int = 6) -> str:
+    """Return `a, b and c`; names beyond `most` are counted."""
+    names = list(names)
+    if (more := len(names) - most) > 0:
+        rest = f"{more} others" if more > 1 else "one other"
+        return f"{', '.join(names[:most])} and {rest}"
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def setting(value: object) -> str:
+    """Return a setting's value as a study file would have it."""
     match value:
         case None:
-            return "–"
+            return DASH
         case bool():
             return "yes" if value else "no"
         case float():
@@ -138,7 +110,7 @@ def setting(value: Any) -> str:
 
 
 def ordered(values: Iterable[str]) -> list[str]:
-    """Settings as text in the order of their numbers, words after numbers."""
+    """Return settings in the order of their numbers, words after numbers."""
 
     def key(text: str) -> tuple[int, float, str]:
         try:

@@ -1,71 +1,143 @@
-"""Rule report: everything a study found, as Markdown, one HTML page and a PDF.
+"""Rule report: everything a study found, as Markdown, page, PDF, Word and LaTeX.
 
 Reads files only, and neither torch nor the network: a login node can do it.
 """
 
-import io
 import shutil
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from labmill.core.files import atomic_write, write_json
+from labmill.core.logs import log
 from labmill.report.document import Document
-from labmill.report.explorer import explorer
-from labmill.report.figures import Drawing
-from labmill.report.render import to_html, to_pdf
-from labmill.report.results import Results
-from labmill.runtime import atomic_write, log, write_json
+from labmill.report.formats.docx import to_docx
+from labmill.report.formats.drawings import converted
+from labmill.report.formats.latex import write_latex
+from labmill.report.pdf import to_pdf
+from labmill.report.pictures import read_figures
+from labmill.report.render import to_html
+from labmill.report.results import StudyResults
+from labmill.report.sections.predictions.explorer import explorer
+from labmill.report.text import escape
+from labmill.report.unmade import Unmade, attempt
 
 
-def write(
-    results: Results,
-    *,
-    markdown: Path,
-    html: Path,
-    pdf: Path,
-    figures: Path,
-    record: Path,
-) -> None:
+@dataclass(frozen=True)
+class ReportOutputs:
+    """The files of a report.
+
+    Attributes:
+        figures: a folder with one SVG per figure.
+        latex: a folder with report.tex, its numbers and figures.
+        record: JSON, the job that wrote the report, `figures` (names), `shown` (indices of
+            the dataset's images in it), and the first page.
+    """
+
+    markdown: Path
+    html: Path
+    pdf: Path
+    docx: Path
+    latex: Path
+    figures: Path
+    record: Path
+
+    @classmethod
+    def below(cls, folder: Path) -> "ReportOutputs":
+        """Return the files of a report in a folder."""
+        return cls(
+            markdown=folder / "report.md",
+            html=folder / "report.html",
+            pdf=folder / "report.pdf",
+            docx=folder / "report.docx",
+            latex=folder / "report_latex",
+            figures=folder / "figures",
+            record=folder / "report.json",
+        )
+
+    @property
+    def appendix(self) -> Path:
+        """The appendix of a short report as PDF; a full one has none."""
+        return self.pdf.with_name("appendix.pdf")
+
+
+# Characters of a figure from which a page holds it once: phones scale it down.
+LARGE = 250_000
+
+
+def write(results: StudyResults, out: ReportOutputs) -> None:
     """Write the report of one study.
 
-    figures: a folder that gets one SVG per figure; record: JSON, the job that wrote the
-    report, `figures` (names) and `shown` (indices of the dataset's images in it). LabmillError where the
-    author's own words name a section, figure or number that does not exist.
+    LabmillError where the author's own words name a section, figure or number that does
+    not exist.
     """
+    # Read before the folder that may contain them is emptied.
+    pictures = read_figures(results.pictures, results.inputs.pictures)
     document = Document(results)
-    text = document.markdown()
-    shutil.rmtree(figures, ignore_errors=True)
-    figures.mkdir(parents=True)
-    drawn = {name: svg(drawing) for name, drawing in document.drawings.items()}
+    text = document.markdown
+    shutil.rmtree(out.figures, ignore_errors=True)
+    out.figures.mkdir(parents=True)
+    drawn = {name: drawing.svg for name, drawing in document.drawings.items()}
+    drawn |= pictures | document.pictures
     for name, content in drawn.items():
-        (figures / f"{name}.svg").write_text(content, encoding="utf-8")
-    put(markdown, text)
+        (out.figures / f"{name}.svg").write_text(content, encoding="utf-8")
+    explored: Any = None
+    if "explorer" in text:
+        explored = attempt("The explorer", lambda: explorer(results))
+    put(out.markdown, text)
     study = results.study
+    author, references = study["author"]["name"] or "", study["report"]["references"]
     page = to_html(
         text,
         title=study["title"],
         drawn=drawn,
         alts={name: drawing.alt for name, drawing in document.drawings.items()},
-        charts={
-            name: drawing.chart
+        narrow={
+            name: drawing.narrow_svg
             for name, drawing in document.drawings.items()
-            if drawing.chart
+            if len(drawing.svg) < LARGE
         },
-        explorer=explorer(results) if "explorer" in text else None,
-        references=study["report"]["references"],
+        data={
+            "explorer": None if isinstance(explored, Unmade) else explored,
+            "variants": list(results.variants.values()),
+            "claims": results.numbered,
+            "runs": results.inputs.index.with_name("runs.csv").read_text("utf-8"),
+        },
+        references=references,
     )
-    put(html, page)
-    printed = to_pdf(
-        text,
-        title=study["title"],
-        author=study["author"]["name"] or "",
-        date=results.date,
-        folder=figures,
-        references=study["report"]["references"],
+    put(out.html, page)
+    out.appendix.unlink(missing_ok=True)
+    heading = f"# {escape(study['title'])}\n\n" if document.appendix else ""
+    parts = {out.pdf: document.main, out.appendix: heading + document.appendix}
+    for path, part in parts.items():
+        if part:
+            printed = to_pdf(
+                part,
+                title=study["title"],
+                author=author,
+                date=results.date,
+                folder=out.figures,
+                # The appendix is without the author's words.
+                references=references if path == out.pdf else "",
+                font=document.font,
+            )
+            put_bytes(path, printed)
+    figures = converted(drawn)
+    word = to_docx(
+        text, date=results.date, pictures=figures["png"], references=references
     )
-    with atomic_write(pdf, "wb") as file:
-        file.write(printed)
+    put_bytes(out.docx, word)
+    write_latex(out.latex, text, figures["pdf"], results)
+    front = document.front
     write_json(
-        record,
-        results.job | {"figures": sorted(drawn), "shown": sorted(results.pool.shown)},
+        out.record,
+        dict(results.job)
+        | {
+            "figures": sorted(drawn),
+            "shown": sorted(results.pool.shown),
+            "sentence": front.sentence,
+            "answers": [asdict(answer) for answer in front.answers],
+        },
     )
     log.info("%d figures, HTML %.1f MB", len(drawn), len(page.encode()) / 1e6)
 
@@ -76,8 +148,7 @@ def put(path: Path, text: str) -> None:
         file.write(text)
 
 
-def svg(drawing: Drawing) -> str:
-    """A figure as SVG, the same bytes every time."""
-    file = io.StringIO()
-    drawing.figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
-    return file.getvalue()
+def put_bytes(path: Path, content: bytes) -> None:
+    """Write a binary file whole."""
+    with atomic_write(path, "wb") as file:
+        file.write(content)

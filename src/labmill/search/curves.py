@@ -1,23 +1,23 @@
-"""What learning curves show, as numbers: oscillation, generalisation gap.
+"""Numbers from learning curves: oscillation, generalisation gap.
 
 Rows are those of history.csv or batches.csv, values as numbers or as text; empty cells
 are left out.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from labmill.errors import LabmillError, suggest
+from labmill.core.errors import LabmillError, suggest
+from labmill.core.trees import JsonObject
 
-Rows = Sequence[Mapping[str, Any]]
+Rows = Sequence[JsonObject]
 
 
 def column(rows: Rows, name: str) -> np.ndarray:
-    """One column as floats (n,), NaN where the cell is empty."""
+    """Return one column as floats (n,), NaN where the cell is empty."""
     if rows and name not in rows[0]:
         raise LabmillError(f"curve: no column {name!r}; {suggest(name, rows[0])}")
     cells = [row[name] for row in rows]
@@ -25,14 +25,14 @@ def column(rows: Rows, name: str) -> np.ndarray:
 
 
 def curve(rows: Rows, y: str, x: str = "epoch") -> tuple[np.ndarray, np.ndarray]:
-    """Two columns without the rows in which either is empty or not finite."""
+    """Return two columns without rows in which either is empty or not finite."""
     xs, ys = column(rows, x), column(rows, y)
     known = np.isfinite(xs) & np.isfinite(ys)
     return xs[known], ys[known]
 
 
 def oscillation(values: Sequence[float]) -> float:
-    """The share of all movement that is undone again, 0..1.
+    """Return the share of all movement that is undone again, 0..1.
 
     1 - |v_n - v_1| / Σ|v_{i+1} - v_i|: 0 for a curve that only falls or only rises, near
     1 for one that swings about a level; 0 for a constant. NaN with fewer than two values.
@@ -44,38 +44,34 @@ def oscillation(values: Sequence[float]) -> float:
     return float(1 - abs(v[-1] - v[0]) / path) if path else 0.0
 
 
-# A tenth above its minimum, a validation loss is said to have risen again.
+# A validation loss has risen again from that multiple of its minimum.
 RISE = 1.1
 
 
 @dataclass(frozen=True)
 class Gap:
-    """A run's losses where its validation loss was least, and where the run ended.
+    """A run's losses at its least validation loss, and at its end."""
 
-    best_epoch, last_epoch: those epochs; least, end: the validation loss there;
-    train_then, train_end: the training loss there.
-    """
-
-    best_epoch: int
-    last_epoch: int
-    least: float
+    best_epoch: int  # of the least validation loss
+    last_epoch: int  # of the end
+    least: float  # validation loss at `best_epoch`, `end` at `last_epoch`
     end: float
-    train_then: float
+    train_then: float  # training loss at `best_epoch`, `train_end` at `last_epoch`
     train_end: float
 
     @property
     def rise(self) -> float:
-        """How far the validation loss has risen since its minimum."""
+        """Return how far the validation loss has risen since its minimum."""
         return self.end - self.least
 
     @property
     def rose(self) -> bool:
-        """Whether it ended a tenth or more above its minimum."""
+        """Return True if it ended a tenth or more above its minimum."""
         return self.end >= RISE * self.least
 
 
 def generalisation_gap(rows: Rows) -> Gap | None:
-    """Of a run's epochs in which both losses are finite; None where there are none."""
+    """Return the gap over epochs with finite losses; None if there are none."""
     names = ("epoch", "validation_loss", "train_loss")
     known = np.stack([column(rows, name) for name in names])
     known = known[:, np.isfinite(known).all(axis=0)]

@@ -1,13 +1,10 @@
-"""What an epoch leaves behind: a row of figures, and those of some batches."""
+"""Rows of history.csv and batches.csv from the losses of an epoch."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-
-def batch_sizes(images: int, batch_size: int) -> np.ndarray:
-    """Images in each batch of an epoch; the last one may be short."""
-    return np.diff(np.append(np.arange(0, images, batch_size), images))
+from labmill.training.records import BatchRow, EpochRow
 
 
 def epoch_row(
@@ -22,26 +19,25 @@ def epoch_row(
     before: float,
     operations: int,
     memory: float,
-) -> dict[str, Any]:
-    """The row of history.csv of epoch number `epoch` (from 1), validation still empty.
+) -> EpochRow:
+    """Return the row of an epoch, not validated yet.
 
-    losses, correct, sizes: one entry per batch; per_image: examples made of one image;
-    rate: of the last step; seconds: of training since the run began, `before` them those
-    of the epochs before; operations: multiply-adds that training costs per image.
+    `losses` has one per batch, as `correct` answers and `sizes` in images; `operations`
+    are those of training on one image.
     """
     images = int(sizes.sum())
-    return {
-        "epoch": epoch,
-        "train_loss": float((losses.astype(np.float64) * sizes).sum() / images),
-        "train_accuracy": float(correct.sum() / (images * per_image)),
-        "validation_loss": None,
-        "validation_accuracy": None,
-        "learning_rate": rate,
-        "seconds": seconds,
-        "images_per_second": images / max(1e-9, seconds - before),
-        "operations": operations * images * epoch,
-        "peak_memory_mb": memory,
-    }
+    return EpochRow(
+        epoch=epoch,
+        train_loss=float((losses.astype(np.float64) * sizes).sum() / images),
+        train_accuracy=float(correct.sum() / (images * per_image)),
+        validation_loss=None,
+        validation_accuracy=None,
+        learning_rate=rate,
+        seconds=seconds,
+        images_per_second=images / max(1e-9, seconds - before),
+        operations=operations * images * epoch,
+        peak_memory_mb=memory,
+    )
 
 
 def batch_rows(
@@ -52,22 +48,31 @@ def batch_rows(
     epoch: int,
     per_image: int,
     every: int | None,
-) -> list[dict[str, Any]]:
-    """Loss and accuracy every `every` steps, counted over the whole run; epoch from 0.
+) -> list[BatchRow]:
+    """Return the rows of every `every`th step, counted over the whole run.
 
-    The arguments are those of `epoch_row`.
+    The arguments are those of `epoch_row`, but `epoch` is counted from 0.
     """
     if every is None:
         return []
     steps = np.arange(len(sizes))
     seen = sizes.cumsum() + epoch * sizes.sum()
     return [
-        {
-            "epoch": epoch + 1,
-            "step": int(step) + 1,
-            "images": int(seen[step]),
-            "loss": float(losses[step]),
-            "accuracy": float(correct[step] / (sizes[step] * per_image)),
-        }
+        BatchRow(
+            epoch=epoch + 1,
+            step=int(step) + 1,
+            images=int(seen[step]),
+            loss=float(losses[step]),
+            accuracy=float(correct[step] / (sizes[step] * per_image)),
+        )
         for step in steps[(epoch * len(sizes) + steps + 1) % every == 0]
     ]
+
+
+def typical_seconds(rows: Sequence[EpochRow]) -> float:
+    """Return the median time of an epoch, times the epochs.
+
+    Unlike the clock, it does not count what else ran on the machine for a while.
+    """
+    each = np.diff([0.0, *(row.seconds for row in rows)])
+    return float(np.median(each)) * len(each) if len(each) else 0.0

@@ -1,4 +1,4 @@
-"""What the loop asks of a network, whatever its family."""
+"""Properties of a network that training needs, for every family."""
 
 import copy
 from collections.abc import Sequence
@@ -6,14 +6,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from labmill.measure.operations import count
+from labmill.core import registry
+from labmill.flops.counter import count
 
 
 def operations_of(model: nn.Module, shape: Sequence[int]) -> tuple[int, int]:
-    """Multiply-adds per image: of the forward pass, and of a whole training step.
+    """Return multiply-adds per image: of the forward pass, and of a training step.
 
-    Going back costs twice what going forward does, in all modules that the gradient
-    goes through.
+    The backward pass costs twice the forward pass, in all modules that the gradient
+    passes through.
     """
     counted = count(model, shape)
     forward = counted.total.operations
@@ -22,7 +23,7 @@ def operations_of(model: nn.Module, shape: Sequence[int]) -> tuple[int, int]:
 
 
 def unreached(model: nn.Module, shape: Sequence[int]) -> list[str]:
-    """The outermost modules whose output gets no gradient: frozen, or not read."""
+    """Return the outermost modules whose output gets no gradient: frozen or unused."""
     trial = copy.deepcopy(model).cpu().eval()
     outputs: dict[str, Tensor] = {}
 
@@ -54,7 +55,7 @@ def unreached(model: nn.Module, shape: Sequence[int]) -> list[str]:
 
 
 def training_mode(model: nn.Module) -> None:
-    """Training mode, except for modules all of whose parameters are frozen."""
+    """Set training mode, except for modules with only frozen parameters."""
     model.train()
     for module in model.modules():
         params = list(module.parameters())
@@ -63,7 +64,7 @@ def training_mode(model: nn.Module) -> None:
 
 
 def draws_random_numbers(model: nn.Module, shape: Sequence[int]) -> bool:
-    """Whether a training step of the model draws from torch's generator (dropout)."""
+    """Return True if a training step draws from torch's generator (dropout)."""
     trial = copy.deepcopy(model).cpu().train()
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         before = torch.get_rng_state()
@@ -71,8 +72,13 @@ def draws_random_numbers(model: nn.Module, shape: Sequence[int]) -> bool:
         return not torch.equal(before, torch.get_rng_state())
 
 
+def channels_last(name: str) -> bool:
+    """Return True if a model wants images as (height, width, channel) in memory."""
+    return bool(registry.constant("models", name, "CHANNELS_LAST", False))
+
+
 def finite(model: nn.Module) -> bool:
-    """Whether all weights are finite: their largest is, and NaN spreads to it."""
+    """Return True if all weights are finite; NaN spreads to their largest one."""
     largest = torch._foreach_norm(
         [p.detach() for p in model.parameters()], float("inf")
     )

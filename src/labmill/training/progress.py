@@ -1,86 +1,95 @@
-"""What a person sees while a network trains: a bar, or a line now and then."""
+"""Progress of a training: lines in the log, and values for whoever watches the job."""
 
-import logging
-import sys
 import time
-from typing import Any
 
 import torch
-from tqdm import tqdm
 
-log = logging.getLogger("labmill")
+from labmill.core.logs import log
+from labmill.core.progress import EVERY, duration, publish, thinned
+from labmill.training.records import EpochRow
 
-# Seconds between two updates of the bar; between two lines in a file.
-BAR, LINE = 0.5, 15.0
+# Seconds between two lines.
+LINE = 15.0
 
 
 class Progress:
-    """Shows loss, accuracy, images per second and the time that remains."""
+    """Reports loss, accuracy, images per second and the time that remains."""
 
-    def __init__(self, epochs: int, steps: int, done: int, images: int, on: bool):
-        self.epochs, self.steps, self.images = epochs, steps, images
-        self.bar = None
-        if on and sys.stderr.isatty():
-            self.bar = tqdm(
-                total=epochs * steps, initial=done, unit="step", leave=False
-            )
-        self.every = BAR if self.bar is not None else LINE
-        self.on, self.figures = on, "…"
-        self.began = self.shown = time.monotonic()
-        self.first = done
+    def __init__(
+        self, epochs: int, steps: int, done: int, history: list[EpochRow], *, on: bool
+    ) -> None:
+        self.epochs, self.steps, self.first, self.on = epochs, steps, done, on
+        self.history = history
+        self.began = self.logged = time.monotonic()
+        self.published = -EVERY
+        if on:
+            publish(epoch=done / steps, epochs=epochs)
 
     def step(self, epoch: int, step: int, losses: list[torch.Tensor]) -> None:
-        """After each step; reads the loss only when something is shown."""
+        """Report after a step; the loss is read only when it is reported."""
         now = time.monotonic()
-        if not self.on or now - self.shown < self.every:
+        due = now - self.logged >= LINE
+        if not self.on or not (due or now - self.published >= EVERY):
             return
-        self.shown = now
         loss = torch.stack(losses[-20:]).mean().item()
-        self._show(epoch * self.steps + step, f"loss {loss:.4f}, {self.figures}")
+        done = epoch * self.steps + step
+        self.publish(now, done, loss)
+        if due:
+            self.log(now, done, loss)
 
-    def epoch(self, row: dict[str, Any], status: str | None) -> None:
-        """After each epoch."""
-        validation = row["validation_accuracy"]
-        known = "" if validation is None else f", validation {validation:.1%}"
-        self.figures = (
-            f"accuracy {row['train_accuracy']:.1%}{known}, "
-            f"{row['images_per_second']:.0f} images/s"
-        )
-        now = time.monotonic()
-        ends = row["epoch"] in (1, self.epochs) or status is not None
-        if self.on and (ends or now - self.shown >= self.every):
-            self.shown = now
-            text = f"loss {row['train_loss']:.4f}, {self.figures}"
-            self._show(row["epoch"] * self.steps, text)
-
-    def _show(self, done: int, text: str) -> None:
-        if self.bar is not None:
-            self.bar.set_description_str(f"epoch {done / self.steps:.1f}/{self.epochs}")
-            self.bar.set_postfix_str(text, refresh=False)
-            self.bar.update(done - self.bar.n)
+    def epoch(self, row: EpochRow, status: str | None) -> None:
+        """Report after an epoch; the first and the last one always get a line."""
+        if not self.on:
             return
-        passed = time.monotonic() - self.began
-        rest = passed / max(1, done - self.first) * (self.epochs * self.steps - done)
+        now, done = time.monotonic(), row.epoch * self.steps
+        ends = row.epoch in (1, self.epochs) or status is not None
+        if ends or now - self.published >= EVERY:
+            self.publish(now, done, row.train_loss)
+        if ends or now - self.logged >= LINE:
+            self.log(now, done, row.train_loss)
+
+    @property
+    def last(self) -> EpochRow | None:
+        """The last finished epoch."""
+        return self.history[-1] if self.history else None
+
+    def publish(self, now: float, done: int, loss: float) -> None:
+        """Publish the values for the view of all jobs."""
+        self.published = now
+        last = self.last
+        curve = thinned(
+            (row.epoch, row.train_loss, row.validation_accuracy) for row in self.history
+        )
+        publish(
+            epoch=done / self.steps,
+            epochs=self.epochs,
+            done=done / (self.epochs * self.steps),
+            loss=loss,
+            train_accuracy=last and last.train_accuracy,
+            validation_accuracy=curve[-1][2] if curve else None,
+            images_per_second=last and last.images_per_second,
+            seconds_left=self.seconds_left(now, done),
+            curve=curve,
+        )
+
+    def log(self, now: float, done: int, loss: float) -> None:
+        """Write one line: epoch, loss, accuracies, speed, time left."""
+        self.logged = now
+        parts = [f"loss {loss:.4f}"]
+        if self.last is not None:
+            parts.append(f"accuracy {self.last.train_accuracy:.1%}")
+            if self.last.validation_accuracy is not None:
+                parts.append(f"validation {self.last.validation_accuracy:.1%}")
+            parts.append(f"{self.last.images_per_second:.0f} images/s")
         log.info(
             "epoch %.1f of %d: %s, %s left at most",
             done / self.steps,
             self.epochs,
-            text,
-            duration(rest),
+            ", ".join(parts),
+            duration(self.seconds_left(now, done)),
         )
 
-    def close(self) -> None:
-        """Take the bar away."""
-        if self.bar is not None:
-            self.bar.close()
-
-
-def duration(seconds: float) -> str:
-    """
-    >>> duration(3725)
-    '1 h 2 min'
-    """
-    minutes, hours = round(seconds / 60), int(seconds // 3600)
-    if hours:
-        return f"{hours} h {minutes % 60} min"
-    return f"{minutes} min" if minutes >= 2 else f"{seconds:.0f} s"
+    def seconds_left(self, now: float, done: int) -> float:
+        """Return the seconds until all epochs are done, at the speed so far."""
+        passed = now - self.began
+        return passed / max(1, done - self.first) * (self.epochs * self.steps - done)

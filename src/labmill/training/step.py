@@ -1,27 +1,30 @@
 """One training step: forward, backward, clip, update, average; eager or in one graph."""
 
 import copy
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree
 
-from labmill.study import Training
-from labmill.training.optimizers import Optimizer
-from labmill.training.tasks import Task
+from labmill.study.schema import Training
+from labmill.training.data_loader import batch_bounds
+from labmill.training.optimizers import Optimizer, State
+from labmill.training.tasks import Task, loss_of
 
-log = logging.getLogger("labmill")
-
-# Inputs, targets and learning rate to the batch's mean loss and number of right answers.
-Step = Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]
+# (inputs, targets, learning rate) → (mean loss, number of right answers).
+StepFunction = Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]
 
 
 @dataclass
-class Learner:
-    """A model in training, with all that a step changes."""
+class TrainStep:
+    """One training step of a model, and all tensors that it changes.
+
+    The compiled form uses `make_fx` and inductor and not `torch.compile`, which needs
+    3 s more to import in every job and does not trace the update with the backward pass.
+    """
 
     model: nn.Module
     task: Task
@@ -30,16 +33,17 @@ class Learner:
 
     def __post_init__(self) -> None:
         self.optimizer = Optimizer(self.model, self.training)
+        self.loss = loss_of(self.training)
         self.averaged: nn.Module | None = None
         self.pairs: tuple[list[Tensor], list[Tensor]] = ([], [])
-        if self.training.ema is not None:
+        if self.training.ema is not None or self.training.lookahead is not None:
             self.averaged = copy.deepcopy(self.model).requires_grad_(False)
             own, average = floats(self.model), floats(self.averaged)
             self.pairs = [average[name] for name in own], list(own.values())
 
     @property
     def result(self) -> nn.Module:
-        """The network that is validated and kept."""
+        """Return the network that is validated and saved."""
         return self.averaged or self.model
 
     @property
@@ -47,38 +51,72 @@ class Learner:
         return next(self.model.parameters()).device
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that steps change, by name."""
+        """Return all tensors that steps change, by name."""
         found = prefixed("model", self.model.state_dict())
         found |= prefixed("optimizer", self.optimizer.tensors())
         if self.averaged is not None:
-            found |= prefixed("ema", self.averaged.state_dict())
+            found |= prefixed("averaged", self.averaged.state_dict())
         return found
 
-    def forward(self, model: Callable, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Outputs of the network, and their loss."""
+    def load(self, saved: dict[str, Tensor]) -> None:
+        """Take over saved tensors, as `tensors` returned them."""
+        prefix = "optimizer."
+        self.optimizer.load(
+            {
+                name.removeprefix(prefix): tensor
+                for name, tensor in saved.items()
+                if name.startswith(prefix)
+            }
+        )
+        for name, tensor in self.tensors().items():
+            if not name.startswith(prefix):
+                tensor.copy_(saved[name])
+
+    def forward(
+        self, model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the outputs of the network, and their loss."""
         with autocast(self.precision, x.device):
             outputs = model(x)
-        return outputs, self.task.loss(outputs, y, self.training.label_smoothing)
+        return outputs, self.task.loss(outputs, y, self.loss)
 
     def eager(
         self, x: Tensor, y: Tensor, rate: float | Tensor
     ) -> tuple[Tensor, Tensor]:
-        """One step, operation by operation."""
-        outputs, loss = self.forward(self.model, x, y)
-        loss.backward()
+        """Take one step, operation by operation."""
+        losses, right = [], []
+        size = -(-len(x) // self.training.accumulate)
+        sizes = np.diff(batch_bounds(len(x), size)).tolist()
+        for part, targets in zip(x.split(sizes), y.split(sizes), strict=True):
+            outputs, loss = self.forward(self.model, part, targets)
+            if len(part) < len(x):
+                loss = loss * (len(part) / len(x))
+            loss.backward()
+            losses.append(loss.detach())
+            right.append(self.task.correct(outputs.detach(), targets))
         params = self.optimizer.params
         with torch.no_grad():
             grads = [
                 torch.zeros_like(param) if param.grad is None else param.grad
                 for param in params
             ]
-            self.finish(params, grads, self.optimizer.states(), self.pairs, rate, True)
-            correct = self.task.correct(outputs, y)
+            self.finish(
+                params, grads, self.optimizer.states(), self.pairs, rate, fused=True
+            )
         for param in params:
             param.grad = None
-        return loss.detach(), correct
+        return sum(losses[1:], losses[0]), sum(right[1:], right[0])
 
-    def finish(self, params, grads, states, pairs, rate, fused: bool) -> None:
+    def finish(
+        self,
+        params: list[Tensor],
+        grads: list[Tensor],
+        states: list[State],
+        pairs: tuple[list[Tensor], list[Tensor]],
+        rate: float | Tensor,
+        *,
+        fused: bool,
+    ) -> None:
         """Clip the gradients, update the parameters and move the average."""
         if self.training.gradient_clip is not None:
             norm = torch.stack(torch._foreach_norm(grads)).norm()
@@ -89,10 +127,16 @@ class Learner:
             averages, values = pairs
             torch._foreach_lerp_(averages, values, 1 - self.training.ema)
 
-    def compiled(self, x: Tensor, y: Tensor) -> Step:
-        """The whole step as one compiled graph, for inputs shaped as x and y.
+    def look_ahead(self, share: float) -> None:
+        """Move the slow weights towards the fast ones, and these to the slow ones."""
+        slow, fast = self.pairs
+        torch._foreach_lerp_(slow, fast, share)
+        torch._foreach_copy_(fast, slow)
 
-        Traced below autograd, so that the compiler sees forward, backward and update
+    def compiled(self, x: Tensor, y: Tensor) -> StepFunction:
+        """Return the step as one compiled graph for inputs of the shape of x and y.
+
+        Traced below autograd, so that the compiler gets forward, backward and update
         at once. Batches of another shape take the eager step on the same tensors.
         """
         params = {n: p.detach() for n, p in self.model.named_parameters()}
@@ -116,7 +160,8 @@ class Learner:
 
             def model(x: Tensor) -> Tensor:
                 values = {**params, **buffers, **leaves}
-                return torch.func.functional_call(self.model, values, (x,))
+                outputs: Tensor = torch.func.functional_call(self.model, values, (x,))
+                return outputs
 
             outputs, loss = self.forward(model, x, y)
             grads = torch.autograd.grad(
@@ -126,7 +171,7 @@ class Learner:
                 current = {**params, **buffers}
                 pairs = averages, [current[name] for name in averaged]
                 learning = [params[name] for name in leaves]
-                self.finish(learning, list(grads), states, pairs, rate, False)
+                self.finish(learning, list(grads), states, pairs, rate, fused=False)
                 return loss.detach(), self.task.correct(outputs, y)
 
         from torch._inductor import compile as compile_graph
@@ -144,10 +189,10 @@ class Learner:
 
         return run
 
-    def captured(self, x: Tensor, y: Tensor) -> Step:
-        """The eager step as a CUDA graph, for inputs shaped as x and y.
+    def captured(self, x: Tensor, y: Tensor) -> StepFunction:
+        """Return the eager step as a CUDA graph for inputs of the shape of x and y.
 
-        Launching kernels one by one takes longer than they run in small networks.
+        In small networks launching kernels one by one takes longer than running them.
         """
         x, y = x.clone(), y.clone()
         rate = torch.zeros((), device=x.device)
@@ -179,16 +224,16 @@ class Learner:
 
 
 def autocast(precision: str, device: torch.device) -> torch.autocast:
-    """bfloat16 where torch holds it safe, or nothing."""
+    """Return a context that computes in bfloat16 where torch considers it safe."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
 def floats(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters and floating-point buffers: what can be averaged."""
+    """Return parameters and floating-point buffers, which can be averaged."""
     named = (*model.named_parameters(), *model.named_buffers())
     return {name: t.detach() for name, t in named if t.is_floating_point()}
 
 
 def prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same tensors under `prefix.name`."""
+    """Return the same tensors under `prefix.name`."""
     return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}

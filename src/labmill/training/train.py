@@ -1,182 +1,142 @@
 """Rule train: one run, from its settings to its weights on disk."""
 
-import csv
-import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from labmill import checkpoint, registry
-from labmill.columns import HISTORY
+from labmill.core import registry
+from labmill.core.logs import log
+from labmill.core.records import Provenance
 from labmill.data.arrays import gather
-from labmill.data.augment import normaliser
-from labmill.errors import LabmillError
-from labmill.runtime import atomic_write, read_json
-from labmill.study import MeanStd, Run
-from labmill.training.fit import fit
-from labmill.training.initialise import initialise, seeded
-from labmill.training.record import Outcome
+from labmill.data.records import Card
+from labmill.models.foreign import needed_head
+from labmill.study.schema import MeanStd, Run
+from labmill.training import checkpoint
+from labmill.training.initialization import initialise, seeded
+from labmill.training.inputs import DatasetFiles, TrainingImages, TrainingJob
+from labmill.training.layer_rates import freeze_body
+from labmill.training.network import channels_last
+from labmill.training.records import ModelDescription
+from labmill.training.run_files import RunFiles
+from labmill.training.trainer import fit
 
-log = logging.getLogger("labmill")
-
-BATCHES = ("epoch", "step", "images", "loss", "accuracy")
-# Images that a model with a method `prepare` sets itself up from before training.
+# Images from which a model with a method `prepare` sets itself up before training.
 PREPARED_FROM = 2000
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What `fit` reads, with the part that the run trains on as `train`."""
-
-    images: np.ndarray
-    labels: np.ndarray
-    train: np.ndarray
-    validation: np.ndarray
 
 
 def train(
     run: Run,
+    files: DatasetFiles,
     *,
-    images: Path,
-    card: Path,
-    split: Path,
     start: Path | None,
-    model: Path,
-    description: Path,
-    history: Path,
-    batches: Path | None,
+    weights: Path | None = None,
+    out: RunFiles,
     state: Path,
-    provenance: Mapping[str, Any],
+    provenance: Provenance,
+    same: Path | None = None,
     threads: int = 1,
-    device: str | None = None,
     progress: bool = True,
+    paused: Path | None = None,
+    pause: int | None = None,
 ) -> None:
-    """Train one run and write its outputs, the weights last.
+    """Train one run and write its files.
 
-    images, split: the pool and the study's split, which has the labels; card: the
-    dataset's; start: weights to begin from, all but the head's;
-    state: a folder of the run's own, from which an interrupted run goes on.
+    `start`: weights to begin from, except the head's; `weights`: likewise, of another
+    library's network; `paused`: a state to continue from; `pause`: the epoch after
+    which to stop; `same`: model.json of a run that is copied if it has the same
+    settings.
     """
-    about = read_json(card)
-    data = parts(run, images, split)
+    if same is not None and is_same(run, same):
+        log.info("the search chose the settings of %s: copying that run", same.parent)
+        out.copy(same, provenance)
+        return
+    card = Card.read(files.card)
+    data = files.training_images(run.images, after=run.after)
     classes = 4 if run.task == "rotation" else int(data.labels.max()) + 1
-    # What a sequence model tells apart are tokens, whatever the sequences' labels.
-    classes = about.get("vocabulary") or classes
-    spec = {
-        "name": run.model.name,
-        "arguments": run.model.arguments,
-        "num_classes": classes,
-        "image_size": about["image_size"],
-        "in_channels": about["channels"],
+    shape = {
+        # A sequence model tells tokens apart, whatever the sequences' labels.
+        "num_classes": card.vocabulary or classes,
+        "image_size": card.image_size,
+        "in_channels": card.channels,
     }
     how = run.normalisation
-    normalisation = normaliser(
-        about, how.model_dump() if isinstance(how, MeanStd) else how
+    normalisation = files.normalisation(
+        how.model_dump() if isinstance(how, MeanStd) else how
     )
-    network = seeded(run.seed, lambda: fresh(run, spec))
+    network: Any = seeded(run.seed, lambda: fresh(run, shape))
     if start is not None:
-        begin_from(network, start)
+        begin_from(network, checkpoint.read_tensors(start), start)
+    elif weights is not None:
+        library = registry.load("models", run.model.name)
+        found = checkpoint.read_tensors(weights)
+        network_name = run.model.arguments["network"]
+        fitted = seeded(
+            run.seed, lambda: library.fit_weights(network, found, network_name)
+        )
+        begin_from(network, fitted, weights)
     elif hasattr(network, "prepare"):
         network.prepare(first_images(data, normalisation))
     if run.start is not None and run.start.freeze:
-        for name, parameter in network.named_parameters():
-            parameter.requires_grad_(name.startswith("head."))
-    outcome = fit(
-        network,
-        run.training,
-        data,
+        freeze_body(network)
+    job = TrainingJob(
+        training=run.training,
+        data=data,
         seed=run.seed,
         normalisation=normalisation,
-        state=state,
         channels_last=channels_last(run.model.name),
-        device=device,
-        progress=progress,
-        task=registry.constant("models", run.model.name, "KIND", run.task),
+        state=state,
+        pause=pause,
         threads=threads,
+        task=registry.constant("models", run.model.name, "KIND", run.task),
+        progress=progress,
     )
-    write(outcome, history, batches)
-    parameters = sum(parameter.numel() for parameter in network.parameters())
-    facts = {"status": outcome.status, "parameters": parameters, **outcome.facts}
-    checkpoint.save(
+    outcome = fit(network, job, paused)
+    out.write(
         network,
-        {**spec, "training": facts},
-        model,
-        description,
-        provenance,
-        link=outcome.weights,
+        outcome,
+        name=run.model.name,
+        arguments=run.model.arguments,
+        shape=shape,
+        provenance=provenance,
     )
 
 
-def fresh(run: Run, spec: Mapping[str, Any]) -> nn.Module:
-    """The network of a run, newly initialised."""
-    shape = {key: spec[key] for key in checkpoint.SHAPE}
+def is_same(run: Run, description: Path) -> bool:
+    """Return True if a trained run differs from this one in its name alone."""
+    settings = ModelDescription.read(description).provenance.settings
+    other = Run.model_validate(settings, strict=False)
+    named = {"variant", "rank", "fixed", "test_flip"}
+    return run.model_dump(exclude=named) == other.model_dump(exclude=named)
+
+
+def fresh(run: Run, shape: Mapping[str, int]) -> nn.Module:
+    """Build the network of a run with initial weights."""
     network = checkpoint.build(run.model.name, **shape, **run.model.arguments)
     initialise(network, run.training.initialisation)
     return network
 
 
-def parts(run: Run, images: Path, split: Path) -> Parts:
-    """The images and indices that a run may see."""
-    with np.load(split) as file:
-        indices = {name: file[name] for name in file.files}
-    seen = indices[run.images]
-    if len(seen) <= run.after:
-        raise LabmillError(
-            f"{split}: the part {run.images!r} has no images"
-            + (f" after the first {run.after}; it has {len(seen)}" if run.after else "")
-        )
-    return Parts(
-        np.load(images, mmap_mode="r"),
-        indices["labels"],
-        seen[run.after :],
-        indices["validation"],
-    )
-
-
-def first_images(data: Parts, normalisation: tuple[Tensor, Tensor]) -> Tensor:
-    """The first training images, normalised, float32 (n, C, H, W), for `prepare`."""
+def first_images(data: TrainingImages, normalisation: tuple[Tensor, Tensor]) -> Tensor:
+    """Return the first training images, normalised, float32 (n, C, H, W)."""
     mean, std = normalisation
     pixels = torch.from_numpy(gather(data.images, data.train[:PREPARED_FROM]))
     return (pixels / 255 - mean) / std
 
 
-def channels_last(name: str) -> bool:
-    """Whether a model wants its images as (height, width, channel) in memory."""
-    return bool(registry.constant("models", name, "CHANNELS_LAST", False))
-
-
-def begin_from(network: nn.Module, start: Path) -> None:
-    """Fill all but the head with the weights of a pretext run."""
-    kept = {
+def begin_from(network: nn.Module, weights: Mapping[str, Tensor], source: Path) -> None:
+    """Fill all but the head with other weights."""
+    head = needed_head(network)
+    own = {
         name: tensor
         for name, tensor in network.state_dict().items()
-        if name.startswith("head.")
+        if name.startswith(f"{head}.")
     }
     found = {
         name: tensor
-        for name, tensor in checkpoint.read_tensors(start).items()
-        if not name.startswith("head.")
+        for name, tensor in weights.items()
+        if not name.startswith(f"{head}.")
     }
-    checkpoint.fill(network, {**found, **kept}, start)
-
-
-def write(outcome: Outcome, history: Path, batches: Path | None) -> None:
-    """The tables of a run."""
-    write_table(history, HISTORY, outcome.history)
-    if batches is not None:
-        write_table(batches, BATCHES, outcome.batches)
-
-
-def write_table(
-    path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]
-) -> None:
-    """A CSV file; None becomes an empty cell."""
-    with atomic_write(path) as file:
-        table = csv.DictWriter(file, columns, lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
+    checkpoint.fill(network, {**found, **own}, source)

@@ -2,6 +2,13 @@
 -- lists, tables get scopes, headings never skip a level.
 local kept = { alt = true, scope = true, width = true, role = true, ["aria-label"] = true }
 local level = 1
+-- Kinds of figures' files: a page and paper take SVG, Word pictures, LaTeX PDF.
+local PICTURES = { docx = "png", latex = "pdf" }
+-- Blocks of the report, and Word's style of each.
+local BLOCKS = {
+  answer = "Answer", banner = "Banner", byline = "Byline", hero = "Body Text", numbers = "Compact",
+  prompt = "Prompt", questions = "Body Text", whose = "Byline", words = "Words",
+}
 local CROWDED = 8 -- columns
 
 local function clean(attr)
@@ -39,7 +46,11 @@ end
 
 -- Only the report's own figures: a report needs nothing from anywhere.
 local function image(element)
-  if element.src:match("^figures/[%w_-]+%.svg$") then return cleaned(element) end
+  if element.src:match("^figures/[%w_-]+%.svg$") then
+    local kind = PICTURES[FORMAT]
+    if kind then element.src = element.src:gsub("svg$", kind) end
+    return cleaned(element)
+  end
   return pandoc.Span(element.caption)
 end
 
@@ -89,12 +100,8 @@ local function leading(blocks)
   return led
 end
 
-local division
+local division, block
 function division(div)
-  -- A page has its contents beside the text, paper after the title.
-  if div.classes:includes("contents") and #div.content == 0 then
-    return FORMAT == "typst" and pandoc.RawBlock("typst", "#contents") or {}
-  end
   -- Markdown made of Markdown stays as it is; a reader must see whose words these are.
   if div.classes:includes("words") and not FORMAT:match("^markdown") then
     local label = pandoc.Div(pandoc.Plain("In the author’s words"), pandoc.Attr("", { "whose" }))
@@ -104,32 +111,94 @@ function division(div)
     local said = { { "role", "note" }, { "aria-label", "In the author’s words" } }
     div.attr = pandoc.Attr(div.identifier, div.classes, said)
   end
-  if FORMAT == "typst" then
-    for _, class in ipairs(div.classes) do
-      if class == "screen" then return {} end
-      if class == "banner" or class == "byline" or class == "bound" or class == "words" or class == "whose" then
-        local blocks = pandoc.Blocks(pandoc.RawBlock("typst", "#" .. class .. "["))
-        blocks:extend(div.content)
-        blocks:insert(pandoc.RawBlock("typst", "]"))
-        return blocks
-      end
-    end
+  local printed = FORMAT == "typst" or FORMAT == "docx" or FORMAT == "latex"
+  for _, class in ipairs(printed and div.classes or {}) do
+    if class == "screen" then return {} end
+    if BLOCKS[class] then return block(class, div.content) end
   end
   return cleaned(div)
 end
 
+-- A block of the report as its format draws it.
+function block(class, content)
+  if FORMAT == "docx" then
+    return pandoc.Div(content, pandoc.Attr("", {}, { ["custom-style"] = BLOCKS[class] }))
+  end
+  local opening, closing = "#" .. class .. "[", "]"
+  if FORMAT == "latex" then
+    opening, closing = "\\begin{" .. class .. "}", "\\end{" .. class .. "}"
+  elseif class == "numbers" then
+    opening, closing = "#numbers((", "))"
+    local cells = pandoc.Blocks({})
+    for _, item in ipairs(content[1].content) do
+      cells:insert(pandoc.RawBlock("typst", "["))
+      cells:extend(item)
+      cells:insert(pandoc.RawBlock("typst", "],"))
+    end
+    content = cells
+  end
+  local blocks = pandoc.Blocks(pandoc.RawBlock(FORMAT, opening))
+  blocks:extend(content)
+  blocks:insert(pandoc.RawBlock(FORMAT, closing))
+  return blocks
+end
+
 local function span(element)
-  if FORMAT == "typst" and element.classes:includes("verdict") then
-    local inlines = pandoc.Inlines(pandoc.RawInline("typst", "#verdict["))
-    inlines:extend(element.content)
-    inlines:insert(pandoc.RawInline("typst", "]"))
-    return inlines
+  for _, class in ipairs(FORMAT == "typst" and element.classes or {}) do
+    if class == "verdict" or class == "lesser" then
+      local call = "#lesser["
+      if class == "verdict" then
+        local of = 'verdicts.at("' .. (element.classes[2] or "") .. '", default: muted)'
+        call = "#verdict(" .. of .. ")["
+      end
+      local inlines = pandoc.Inlines(pandoc.RawInline("typst", call))
+      inlines:extend(element.content)
+      inlines:insert(pandoc.RawInline("typst", "]"))
+      return inlines
+    end
   end
   return cleaned(element)
 end
 
+-- In a document that is whole: each name once, and no link to a name that is not there,
+-- which Typst refuses: what the other of a short report's two files contains is no link.
+local function anchored(doc)
+  if FORMAT:match("^markdown") then return nil end
+  local names = {}
+  local function named(element)
+    if names[element.identifier] then element.identifier = "" end
+    if element.identifier ~= "" then names[element.identifier] = true end
+    return element
+  end
+  -- Typst's writer leaves out the names of these.
+  local function wrapped(element)
+    element = named(element)
+    if FORMAT ~= "typst" or element.identifier == "" then return element end
+    local wrapper = element.t == "CodeBlock" and pandoc.Div or pandoc.Span
+    local found = wrapper({ element:clone() }, pandoc.Attr(element.identifier))
+    found.content[1].identifier = ""
+    return found
+  end
+  local function reached(element)
+    local name = element.target:match("^#(.*)$")
+    if name and not names[name] then
+      if pandoc.utils.stringify(element) == "details" then return pandoc.Str("appendix") end
+      return pandoc.Span(element.content)
+    end
+  end
+  return doc:walk({
+    Header = named, Figure = named, Table = named, Div = named, Span = named,
+    Code = wrapped, CodeBlock = wrapped, Image = wrapped, Link = wrapped,
+  }):walk({ Link = reached })
+end
+
+-- Word would list our temporary files among a document's properties.
+local function properties()
+  if FORMAT == "docx" then return pandoc.Meta({}) end
+end
+
 return {
-  { RawBlock = nothing, RawInline = nothing },
+  { Meta = properties, RawBlock = nothing, RawInline = nothing },
   { Blocks = leading },
   {
     traverse = "topdown",
@@ -139,4 +208,5 @@ return {
     Link = link, Image = image, Table = table_, Div = division, Span = span,
     Code = cleaned, CodeBlock = cleaned, Figure = cleaned,
   },
+  { Pandoc = anchored },
 }

@@ -44,40 +44,130 @@
     });
   }
 
-  // --- interactive charts ------------------------------------------------------------
-  const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const theme = (wide) => {
-    const text = { labelColor: color("--ink"), titleColor: color("--ink") };
-    return {
-      axis: { ...text, gridColor: color("--grid"), domainColor: color("--muted"), tickColor: color("--muted"), labelFontSize: 12, titleFontSize: 12, titleFontWeight: 500 },
-      legend: { ...text, labelFontSize: 12, columns: wide ? 3 : 1, labelLimit: wide ? 220 : 290, layout: { top: { anchor: "start", direction: wide ? "horizontal" : "vertical", margin: 6 } } }, header: text, title: { color: color("--ink") },
-      text: { color: color("--ink") },
-    };
+  // --- tables to take along ------------------------------------------------------------
+  const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text);
+  const tex = (text) => text.replace(/[&%$#_{}]/g, "\\$&").replace(/\u2212/g, "$-$").replace(/[–—]/g, "--");
+  const piped = (row) => `| ${row.map((text) => text.replace(/\|/g, "\\|")).join(" | ")} |`;
+  const FORMS = {
+    CSV: (rows) => rows.map((row) => row.map(quoted).join(",")).join("\n"),
+    Markdown: ([head, ...rows]) => [head, head.map(() => "---"), ...rows].map(piped).join("\n"),
+    LaTeX: ([head, ...rows]) => [
+      `\\begin{tabular}{l${"r".repeat(head.length - 1)}}`, "\\toprule", `${head.map(tex).join(" & ")} \\\\`, "\\midrule",
+      ...rows.map((row) => `${row.map(tex).join(" & ")} \\\\`), "\\bottomrule", "\\end{tabular}",
+    ].join("\n"),
   };
-  const draw = async (place) => {
-    const spec = structuredClone(data.charts[place.dataset.chart]);
-    const still = place.previousElementSibling;
-    place.hidden = false;
-    spec.config = { ...spec.config, ...theme(place.clientWidth > 520) };
-    await window.vegaEmbed(place, spec, { actions: false, renderer: "svg" });
-    still.hidden = true;
-    const alt = still.firstElementChild.getAttribute("aria-label");
-    place.querySelector("svg").setAttribute("aria-label", alt);
-    place.dataset.state = "drawn";
-  };
-  const charts = [...document.querySelectorAll("[data-chart]")];
-  const drawAll = () => charts.filter((c) => c.dataset.state).forEach(draw);
-  const seen = new IntersectionObserver((entries) => {
-    for (const entry of entries) {
-      if (!entry.isIntersecting) continue;
-      seen.unobserve(entry.target);
-      const place = entry.target.querySelector("[data-chart]");
-      place.dataset.state = "drawing";
-      draw(place);
+  for (const table of document.querySelectorAll("main .scroll table")) {
+    if (!table.tHead) continue;
+    const bar = element("div", { class: "copy screen" }, "Copy as ");
+    for (const [name, form] of Object.entries(FORMS)) {
+      const button = element("button", { type: "button" }, name);
+      button.addEventListener("click", async () => {
+        const rows = [...table.rows].map((row) => [...row.cells].map((cell) => cell.textContent.trim()));
+        await navigator.clipboard.writeText(form(rows));
+        button.textContent = "copied";
+        setTimeout(() => { button.textContent = name; }, 1500);
+      });
+      bar.append(button);
     }
-  }, { rootMargin: "400px" });
-  for (const chart of charts) seen.observe(chart.parentElement);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+    table.closest(".scroll").after(bar);
+  }
+
+  // --- variants ----------------------------------------------------------------------
+  // One choice for all figures and tables; no choice shows all.
+  const chosen = new Set();
+  const boxes = new Map();
+  const choose = (name) => {
+    if (!chosen.delete(name)) chosen.add(name);
+    for (const [label, box] of boxes) box.checked = chosen.has(label);
+    for (const figure of document.querySelectorAll(".drawing svg")) {
+      const marks = [...figure.querySelectorAll("[data-of]")];
+      const filtered = marks.some((mark) => chosen.has(mark.dataset.of));
+      for (const mark of marks) mark.classList.toggle("faint", filtered && !chosen.has(mark.dataset.of));
+    }
+    for (const body of document.querySelectorAll("main .scroll tbody")) {
+      const rows = [...body.rows].map((row) => [row, row.cells[0].textContent.trim()]);
+      const filtered = rows.some(([, label]) => chosen.has(label));
+      for (const [row, label] of rows) row.classList.toggle("faint", filtered && !chosen.has(label));
+    }
+  };
+  document.querySelector("main").addEventListener("click", (event) => {
+    const mark = event.target.closest("svg [data-of]");
+    if (mark) choose(mark.dataset.of);
+  });
+  const nav = document.querySelector("nav");
+  if (data.variants.length > 1) {
+    const selector = element("details", { class: "selector" });
+    const group = element("div", { role: "group", "aria-label": "Variants shown" });
+    for (const label of data.variants) {
+      const line = element("label");
+      const box = element("input", { type: "checkbox" });
+      box.addEventListener("change", () => choose(label));
+      boxes.set(label, box);
+      line.append(box, ` ${label}`);
+      group.append(line);
+    }
+    selector.append(element("summary", {}, "Variants"), group);
+    nav.append(selector);
+  }
+
+  // --- the files behind the page -------------------------------------------------------
+  const files = element("p", { class: "files screen" }, "Data: ");
+  for (const [name, kind, text] of [
+    ["runs.csv", "text/csv", data.runs], ["claims.json", "application/json", JSON.stringify(data.claims, null, 1)],
+  ]) {
+    const link = element("a", { href: "#", download: name }, name);
+    link.addEventListener("click", () => { link.href = URL.createObjectURL(new Blob([text], { type: kind })); });
+    files.append(link, " ");
+  }
+  nav.append(files);
+
+  // --- contents: the current section ---------------------------------------------------
+  const entries = [...nav.querySelectorAll('a[href^="#section-"]')];
+  const spy = () => {
+    const current = entries.filter((entry) => {
+      const target = document.getElementById(entry.hash.slice(1));
+      return target && target.getBoundingClientRect().top < innerHeight / 3;
+    }).pop();
+    for (const entry of entries) entry.toggleAttribute("aria-current", entry === current);
+  };
+  addEventListener("scroll", spy, { passive: true });
+  spy();
+
+  // --- claims: a card at each link -----------------------------------------------------
+  const card = element("div", { class: "card", role: "tooltip", id: "labmill-card", hidden: "" });
+  document.body.append(card);
+  const plain = (text) => text.replace(/\\([^\w\s])/g, "$1");
+  const show = (link) => {
+    const claim = data.claims[Number(link.hash.slice(7)) - 1];
+    if (!claim) return;
+    const facts = [
+      claim.verdict, claim.test, claim.n && `n = ${claim.n}`, claim.p_adjusted !== null && `p = ${claim.p_adjusted.toPrecision(2)}`,
+    ].filter(Boolean).join(" · ");
+    card.replaceChildren(
+      element("strong", {}, `C${claim.number}`), element("p", {}, plain(claim.statement)), element("p", { class: "facts" }, facts),
+    );
+    link.setAttribute("aria-describedby", card.id);
+    card.hidden = false;
+    putBeside(link);
+  };
+  const putBeside = (link) => {
+    const at = link.getBoundingClientRect();
+    const top = at.bottom + card.offsetHeight + 8 < innerHeight ? at.bottom + 4 : at.top - card.offsetHeight - 4;
+    card.style.top = `${Math.max(0, top)}px`;
+    card.style.left = `${Math.max(8, Math.min(at.left, innerWidth - card.offsetWidth - 8))}px`;
+  };
+  const hide = () => { card.hidden = true; };
+  for (const link of document.querySelectorAll('main a[href^="#claim-"]')) {
+    for (const kind of ["mouseenter", "focus"]) link.addEventListener(kind, () => show(link));
+    for (const kind of ["mouseleave", "blur"]) link.addEventListener(kind, hide);
+  }
+  addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
+  // The browser scrolls to a link that gets the focus: its card goes with it.
+  addEventListener("scroll", () => {
+    const link = document.activeElement;
+    if (link.getAttribute("aria-describedby") === card.id && !card.hidden) putBeside(link);
+    else hide();
+  }, { passive: true });
 
   // --- prediction explorer -----------------------------------------------------------
   const explore = (place, { classes, counts, cells, width, rows, picture }) => {

@@ -1,0 +1,1 @@
+"""Optional analyses of one trained network per variant."""

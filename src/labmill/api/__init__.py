@@ -1,0 +1,1 @@
+"""Read a study's results from Python: `labmill.open("results/quickstart")`."""

@@ -1,0 +1,1 @@
+"""Search for small architecture edits that save time."""

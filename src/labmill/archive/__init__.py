@@ -1,0 +1,1 @@
+"""Reproducibility archives: write, verify, reproduce, grade."""

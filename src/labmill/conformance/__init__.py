@@ -1,0 +1,1 @@
+"""What works with a network: built for a study's images, and tried in every stage."""

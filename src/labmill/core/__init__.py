@@ -1,0 +1,1 @@
+"""Errors, files, logs, provenance, fingerprints and registries; no domain knowledge."""

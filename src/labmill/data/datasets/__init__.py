@@ -1,0 +1,1 @@
+"""Datasets: one file each; the folder is the registry."""

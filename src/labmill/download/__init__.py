@@ -1,0 +1,1 @@
+"""Fetch the raw files of a dataset: mirrors, resume, verification."""

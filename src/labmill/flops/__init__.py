@@ -1,0 +1,1 @@
+"""Count arithmetic, parameters and bytes of a network, layer by layer."""

@@ -1,0 +1,1 @@
+"""Turn a checked study into jobs: settings, inputs, fingerprints."""

@@ -1,0 +1,1 @@
+"""Formats to hand in: Word and LaTeX, from the same Markdown as page and PDF."""

@@ -1,0 +1,4 @@
+"""Counted operations against closed formulas."""
+
+HEADING = "Arithmetic"
+POSITION = 120

@@ -1,0 +1,4 @@
+"""Accuracy by class, and which classes are confused."""
+
+HEADING = "Classes and errors"
+POSITION = 50

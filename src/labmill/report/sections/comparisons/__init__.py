@@ -1,0 +1,4 @@
+"""Answers to the questions under `compare`."""
+
+HEADING = "Questions"
+POSITION = 30

@@ -1,0 +1,4 @@
+"""The author's conclusion."""
+
+HEADING = "Conclusion"
+POSITION = 210

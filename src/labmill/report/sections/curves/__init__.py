@@ -1,0 +1,4 @@
+"""Loss and accuracy over the epochs."""
+
+HEADING = "Training"
+POSITION = 60

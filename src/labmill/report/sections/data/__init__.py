@@ -1,0 +1,4 @@
+"""The dataset, its split, its augmentation."""
+
+HEADING = "Data"
+POSITION = 230

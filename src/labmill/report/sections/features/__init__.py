@@ -1,0 +1,4 @@
+"""Features, pretext tasks and mixing weights."""
+
+HEADING = "Learned features"
+POSITION = 140

@@ -1,0 +1,4 @@
+"""What the results cannot show."""
+
+HEADING = "Limits"
+POSITION = 250

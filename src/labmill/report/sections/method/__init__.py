@@ -1,0 +1,4 @@
+"""How the study ran, what a scale reduced, commands that repeat it."""
+
+HEADING = "Method"
+POSITION = 220

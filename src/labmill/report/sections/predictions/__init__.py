@@ -1,0 +1,4 @@
+"""Predictions and mistakes on test images."""
+
+HEADING = "Predictions"
+POSITION = 150

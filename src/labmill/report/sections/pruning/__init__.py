@@ -1,0 +1,4 @@
+"""Prune loops, their controls, and influence of single units."""
+
+HEADING = "Pruning"
+POSITION = 90

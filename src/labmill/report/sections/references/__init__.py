@@ -1,0 +1,4 @@
+"""The bibliography."""
+
+HEADING = "References"
+POSITION = 260

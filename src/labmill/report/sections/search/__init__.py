@@ -1,0 +1,4 @@
+"""Searches over settings: points, fronts, effects."""
+
+HEADING = "Search"
+POSITION = 80

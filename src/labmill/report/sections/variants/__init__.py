@@ -1,0 +1,4 @@
+"""Settings of the variants: what they share and where they differ."""
+
+HEADING = "Variants"
+POSITION = 240

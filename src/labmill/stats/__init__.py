@@ -1,0 +1,1 @@
+"""Counter-based randomness, estimates, tests and intervals."""

@@ -1,0 +1,1 @@
+"""Connect Snakemake to the plans: targets, locks, the main process."""

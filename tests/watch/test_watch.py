@@ -1,0 +1,287 @@
+"""What the views of a running study show, from Snakemake's events."""
+
+import io
+import json
+import logging
+import time
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from helpers.workflow_run import ROOT
+from labmill.core import progress
+from labmill.core.errors import LabmillError
+from labmill.core.logs import logged
+from labmill.core.progress import JobState
+from labmill.plan.plan import Plan
+from labmill.watch.board import Board, Job
+from labmill.watch.ending import answers
+from labmill.watch.handler import LogHandler, failure
+from labmill.watch.terminal import EVERY, Terminal, view
+
+SETTINGS = SimpleNamespace(
+    dryrun=False,
+    verbose=False,
+    nocolor=True,
+    stdout=False,
+    quiet=None,
+    show_failed_logs=True,
+    debug_dag=False,
+    printshellcmds=False,
+)
+
+
+def record(event: LogEvent | None, message: str = "", level=logging.INFO, **extra):
+    made = logging.LogRecord("snakemake", level, "", 0, message, None, None)
+    made.__dict__.update(event=event, **extra)
+    return made
+
+
+def announced(number: int, rule: str, log: Path, output: Path, **wildcards: str):
+    return record(
+        LogEvent.JOB_INFO,
+        jobid=number,
+        rule_name=rule,
+        wildcards=wildcards,
+        log=[str(log)],
+        output=[str(output)],
+        threads=1,
+    )
+
+
+@pytest.fixture
+def handler(monkeypatch: pytest.MonkeyPatch) -> LogHandler:
+    monkeypatch.delenv("VERBOSE", raising=False)
+    monkeypatch.setenv("LABMILL_QUIET_JOBS", "")
+    return LogHandler(SETTINGS, None)
+
+
+def test_a_line_per_job_with_the_accuracy_of_its_history(
+    handler: LogHandler, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    history = tmp_path / "history.csv"
+    history.write_text(
+        "epoch,train_loss,validation_accuracy\n1,2.0,0.5\n2,1.0,0.9375\n"
+    )
+    events = [
+        record(LogEvent.RESOURCES_INFO, cores=2),
+        record(LogEvent.RUN_INFO, stats={"train": 1, "report": 1, "total": 2}),
+        announced(1, "train", tmp_path / "x.log", history, variant="cnn", seed="1"),
+        record(LogEvent.JOB_FINISHED, job_id=1),
+    ]
+    for event in events:
+        handler.emit(event)
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2
+    assert "2 jobs on 2 cores" in said[0]
+    assert "[1/2] train cnn seed 1: 93.8 % validation accuracy" in said[1]
+
+
+def test_the_quickstart_takes_at_most_60_lines(
+    handler: LogHandler, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    jobs = list(Plan(ROOT / "studies/quickstart.yaml").jobs())
+    stats = dict(Counter(job.rule for job in jobs)) | {"total": len(jobs)}
+    handler.emit(record(LogEvent.RUN_INFO, stats=stats))
+    for number, job in enumerate(jobs):
+        out = tmp_path / job.output
+        handler.emit(announced(number, job.rule, out, out, **job.wildcards))
+        handler.emit(record(LogEvent.JOB_FINISHED, job_id=number))
+    handler.close()
+    lines = capsys.readouterr().err.splitlines()
+    assert 20 < len(lines) <= 60 < len(jobs)
+    assert any(f"[{len(jobs)}/{len(jobs)}] write the report" in line for line in lines)
+
+
+def test_a_failed_job_shows_its_error_and_log_and_nothing_else(
+    handler: LogHandler, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    log = tmp_path / "x.log"
+    log.write_text("10:00:00 epoch 1\n10:00:01 Error: no such class 'dgo'\n")
+    handler.emit(announced(3, "split", log, tmp_path / "y"))
+    handler.emit(record(LogEvent.JOB_ERROR, level=logging.ERROR, jobid=3))
+    handler.close()
+    said = capsys.readouterr().err
+    assert "no such class 'dgo'" in said and str(log) in said
+    assert "epoch 1" not in said
+    assert "1 job failed (split the images)" in said
+
+
+def test_the_end_of_the_log_where_a_job_names_no_error(tmp_path: Path):
+    log = tmp_path / "x.log"
+    log.write_text("\n".join(f"line {n}" for n in range(100)))
+    shown = failure(Job("train", {}, str(log)))
+    assert "line 99" in shown and "line 50" not in shown
+    assert failure(Job("train", {}, str(tmp_path / "none")))
+
+
+def test_an_error_of_a_rule_is_its_message_only(
+    handler: LogHandler, capsys: pytest.CaptureFixture[str]
+):
+    text = (
+        'RuleException:\nOSError in file "/x/measure.smk", line 29:\n'
+        "[Errno 28] No space left on device\n"
+        '  File "/python3.11/tempfile.py", line 483, in func_wrapper'
+    )
+    handler.emit(record(LogEvent.ERROR, text, logging.ERROR))
+    handler.close()
+    said = capsys.readouterr().err
+    assert "[Errno 28] No space left on device" in said
+    assert "RuleException" not in said and "line 29" not in said and "File" not in said
+
+
+def test_a_warning_is_shown_once(
+    handler: LogHandler, capsys: pytest.CaptureFixture[str]
+):
+    for _ in range(3):
+        handler.emit(record(None, "disk is slow", logging.WARNING))
+        handler.emit(record(None, "Select jobs to execute..."))
+    assert capsys.readouterr().err.count("disk is slow") == 1
+    handler.close()
+
+
+def test_what_a_job_publishes_is_what_is_read(tmp_path: Path):
+    log = tmp_path / "a.log"
+    progress.open_state(log)
+    assert read(log).began <= time.time() and read(log).ended is None
+    progress.publish(epoch=2.0, epochs=10, loss=0.25, curve=((1, 0.5, None),))
+    assert read(log).epoch is None, "replaced at most once a second"
+    progress.close_state("no disk")
+    found = read(log)
+    assert (found.epoch, found.epochs, found.loss) == (2, 10, 0.25)
+    assert found.curve == ((1, 0.5, None),)
+    assert found.error == "no disk" and found.began <= found.ended
+    progress.state_file(log).write_text("{")
+    assert progress.read_state(log) is None
+
+
+def read(log: Path) -> progress.JobState:
+    state = progress.read_state(log)
+    assert state is not None
+    return state
+
+
+def test_a_failed_job_publishes_its_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)  # no main process here that would settle the mistake
+    log = tmp_path / "a.log"
+    with pytest.raises(SystemExit), logged(log):
+        raise LabmillError("no such class")
+    assert read(log).error == "no such class"
+    with logged(log):
+        pass
+    assert read(log).error is None and read(log).ended
+
+
+@pytest.mark.parametrize("epochs", [1, 127, 128, 129, 1000, 5000])
+def test_a_published_curve_is_short_and_ends_at_the_last_epoch(epochs: int):
+    points = [(n, 1 / n, n / 5000) for n in range(1, epochs + 1)]
+    found = progress.thinned(points)
+    assert found[-1] == points[-1] and set(found) <= set(points)
+    assert min(epochs, 64) <= len(found) <= progress.POINTS + 1
+    # The epochs of a shorter run are among those of a longer one.
+    longer = progress.thinned([(n, 0.0, 0.0) for n in range(1, 2 * epochs + 1)])
+    shared = {n for n, *_ in found[:-1]} & {n for n, *_ in longer}
+    assert len(shared) >= len(found[:-1]) // 2
+
+
+def test_time_left_is_what_jobs_of_the_rule_took():
+    board = Board(cores=2, total=5)
+    board.planned.update(train=4, report=1)
+    assert board.seconds_left() is None
+    board.start(1, Job("train", {"variant": "a", "seed": "0"}))
+    board.running[1].began -= 30
+    board.finish(1)
+    board.done = 1
+    # Three trainings of 30 s each and a report of 20 s on two cores.
+    assert board.seconds_left() == pytest.approx(55, abs=1)
+    # One that resumed: 10 s of it are left, and half of it was done before.
+    state = JobState(began=0, updated=0, host="", pid=1, done=0.5, seconds_left=10)
+    board.start(2, Job("train", {"variant": "a", "seed": "1"}, state=state))
+    assert board.seconds_left() == pytest.approx((10 + 2 * 25 + 20) / 2, abs=1)
+
+
+@pytest.mark.parametrize("height", [24, 60])
+@pytest.mark.parametrize("width", [80, 200])
+def test_the_terminal_fits_100_jobs(width: int, height: int, tmp_path: Path):
+    board = Board(cores=2, total=900)
+    for number in range(100):
+        log = tmp_path / f"{number}.log"
+        state = {"began": 0, "updated": 0, "host": "a", "pid": 1, "epoch": 3.2}
+        state["updated"] = time.time()
+        state |= {"epochs": 10, "loss": 0.5, "done": 0.3}
+        progress.state_file(log).write_text(json.dumps(state))
+        job = Job("train", {"variant": f"variant_{number}", "seed": "0"}, str(log))
+        board.start(number, job)
+    board.curves["cnn"] = {"0": ((1, 1.0, 0.9),), "1": ((1, 1.0, 0.8),)}
+    board.refresh()
+    out = io.StringIO()
+    console = Console(file=out, width=width, force_terminal=False)
+    console.print(view(board, width, height))
+    lines = out.getvalue().splitlines()
+    text = "\n".join(lines)
+    assert "train variant_0 seed 0" in text and "3/10" in text
+    assert "more" in text and "85.0 %" in text
+    assert max(map(len, lines)) <= width and len(lines) < height
+
+
+def test_a_resized_terminal_keeps_what_was_said():
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=80, height=24)
+    terminal = Terminal(Board(cores=2, total=3), console)
+    terminal.say("3 jobs on 2 cores")
+    with terminal.lock:
+        terminal.resize()
+    left = out.getvalue().rpartition("\x1b[2J")[2]
+    terminal.close()
+    assert "3 jobs on 2 cores" in left
+    assert "\x1b[1A" not in left, "no line above the new view is erased"
+
+
+def test_the_view_costs_less_than_a_hundredth_of_the_steps(tmp_path: Path):
+    """Measure what docs/performance.md states: `pytest -s tests/watch -k costs`."""
+    log, curve = tmp_path / "a.log", tuple((n, 0.5, 0.9) for n in range(128))
+    board = Board(cores=2, total=500)
+    board.planned.update(train=200, evaluate=200)
+    board.work["train"] = [3.0] * 50
+    for n in range(20):
+        board.curves[f"v{n}"] = {"0": curve, "1": curve}
+    for n in range(2):
+        board.start(n, Job("train", {"variant": f"v{n}", "seed": "2"}, str(log)))
+    console = Console(file=io.StringIO(), force_terminal=True, width=120, height=40)
+    progress.open_state(log)
+
+    def publish() -> None:
+        progress._written = 0.0
+        progress.publish(epoch=3.5, epochs=9, loss=0.3, seconds_left=9.0, curve=curve)
+
+    def draw() -> None:
+        board.read = 0.0
+        board.refresh()
+        console.print(view(board, 120, 40))
+
+    seconds = {}
+    for work in (publish, draw):
+        began = time.process_time()
+        for _ in range(50):
+            work()
+        seconds[work.__name__] = (time.process_time() - began) / 50
+    progress.close_state()
+    print({name: f"{1000 * each:.2f} ms" for name, each in seconds.items()})
+    assert seconds["publish"] < progress.EVERY / 100, "in each training"
+    assert seconds["draw"] < EVERY / 100 * 2, "once for both cores"
+
+
+def test_answers_are_plain_text(tmp_path: Path):
+    record = tmp_path / "report.json"
+    row = {"question": "Which?", "answer": "x better than y", "number": "+1 point"}
+    record.write_text(json.dumps({"sentence": r"a\*b is best", "answers": [row] * 9}))
+    first, *others = answers(record)
+    assert first == "a*b is best"
+    assert others == ["- Which? x better than y (+1 point)"] * 3
+    assert answers(tmp_path / "none.json") == []
