@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
+from os.path import isfile, join
 from pathlib import Path
 from typing import Any, Literal
 
@@ -209,11 +210,8 @@ def known(kind: str, name: str) -> str:
 def absence(kind: str, name: str) -> str:
     """Return what the user's file of that name lacks; without one, what is allowed."""
     own = KINDS[kind].own
-    if (
-        own
-        and name.isidentifier()
-        and Path(project.folder(), own, f"{name}.py").is_file()
-    ):
+    # `isfile`, since `Path.is_file` raises for names longer than a file's may be.
+    if own and name.isidentifier() and isfile(join(project.folder(), own, f"{name}.py")):
         made_by = f"a function or constant {KINDS[kind].entry}"
         like_file = f" or a class {name.title().replace('_', '')}"
         return f"{own}/{name}.py lacks {made_by}{like_file * bool(KINDS[kind].classes)}"
