@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
-from os.path import isfile, join
 from pathlib import Path
 from typing import Any, Literal
 
@@ -210,8 +209,8 @@ def known(kind: str, name: str) -> str:
 def absence(kind: str, name: str) -> str:
     """Return what the user's file of that name lacks; without one, what is allowed."""
     own = KINDS[kind].own
-    # `isfile`, since `Path.is_file` raises for names longer than a file's may be.
-    if own and name.isidentifier() and isfile(join(project.folder(), own, f"{name}.py")):
+    # Not `is_file`, which raises for names longer than a file's may be.
+    if own and name in [x.stem for x in Path(project.folder(), own).glob("*.py")]:
         made_by = f"a function or constant {KINDS[kind].entry}"
         like_file = f" or a class {name.title().replace('_', '')}"
         return f"{own}/{name}.py lacks {made_by}{like_file * bool(KINDS[kind].classes)}"
