@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pymupdf
 import pytest
@@ -24,6 +25,16 @@ def first_page(folder: Path) -> str:
     """Return the Markdown before the results."""
     text = (folder / "report.md").read_text(encoding="utf-8")
     return text.partition("\n## Results")[0]
+
+
+def test_all_that_tie_are_named(tmp_path: Path):
+    small = {"model": {"name": "cnn", "layers": ["conv 4", "pool", "flatten"]}}
+    changes: dict[str, Any] = {"compare": {}, "pruning": {}}
+    changes["variants"] = dict.fromkeys("abc", small)
+    true = dict.fromkeys("abc", [0.9, 0.95, 1.0])
+    changes["published"] = None
+    said = front_page(results_of(built(tmp_path, true=true, changes=changes))).sentence
+    assert said.startswith("A, b and c come first together: 95.0")
 
 
 def test_it_is_short_and_has_every_question(report_folder: Path):

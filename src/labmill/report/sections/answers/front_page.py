@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import isclose
 
 from labmill.core import registry
 from labmill.report.answer import FEW, Answer
@@ -118,7 +119,10 @@ def sentence(results: StudyResults, answers: Sequence[Answer]) -> str:
         # Demonstrations, and variants with too few seeds.
         name = f"of the ranked variants, {name}"
     if abs(claim["estimate"]) < 1e-9:
-        return f"{capital(name)} and {second} come first together: {accuracy} test accuracy."
+        pairs = zip(results.variants, means, strict=True)
+        tied = [v for v, one in pairs if one and isclose(one.estimate, mean.estimate)]
+        names = listed(named(results.label(v)) for v in tied)
+        return f"{capital(names)} come first together: {accuracy} test accuracy."
     if claim["verdict"] == Verdict.HIGHER:
         return f"{capital(name)} is best: {accuracy} test accuracy, {lead(results, claim)}."
     if claim["verdict"] == Verdict.PRACTICALLY_EQUAL:
