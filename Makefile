@@ -77,11 +77,12 @@ samples: $(READY)  ## [RESULTS="results/a results/b"]: put finished reports into
 pictures: $(READY) guard-NAME  ## NAME=<study>: record its terminal and live page for the README while it runs
 	$(BIN)/python scripts/pictures.py $(STUDY)
 
-test: $(READY)  ## Run the tests, except those that need SLURM daemons
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slurm"
+test: $(READY)  ## Run the tests, except slow ones and those that need SLURM daemons
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slurm and not slow"
 
 # Many more generated inputs than `make test`: takes hours.
-testslow: $(READY)  ## Run the tests of generated inputs with many more of them
+testslow: $(READY)  ## Run the slow tests, and those of generated inputs with many more of them
+	$(BIN)/python -m pytest --timeout=0 -m slow
 	SLOW=1 LABMILL_STUDIES=300 LABMILL_WORDS=500 LABMILL_MUTATIONS=2000 LABMILL_DISKS=1 \
 	  $(BIN)/python -m pytest --timeout=0 tests/report/test_any_study.py \
 	  tests/workflow/test_words.py tests/study/test_study_mutations.py \

@@ -31,7 +31,7 @@ def test_all_that_tie_are_named(tmp_path: Path):
     small = {"model": {"name": "cnn", "layers": ["conv 4", "pool", "flatten"]}}
     changes: dict[str, Any] = {"compare": {}, "pruning": {}}
     changes["variants"] = dict.fromkeys("abc", small)
-    true = dict.fromkeys("abc", [0.9, 0.95, 1.0])
+    true = {name: [0.9, 0.95, 1.0] for name in "abc"}
     changes["published"] = None
     said = front_page(results_of(built(tmp_path, true=true, changes=changes))).sentence
     assert said.startswith("A, b and c come first together: 95.0")

@@ -219,6 +219,7 @@ def test_dry_run_lists_the_plan(mill: Mill, name: str):
     assert {job for job in jobs if job.startswith("examine ")} == examined != set()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not os.environ.get("LABMILL_MIRROR"), reason="CIFAR-10 needs LABMILL_MIRROR"
 )

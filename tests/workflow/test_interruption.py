@@ -6,6 +6,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from contextlib import suppress
@@ -84,24 +85,29 @@ def test_kill_everything_in_the_middle_of_an_epoch(mill: Mill, library: Path):  
 
 
 @pytest.mark.parametrize(
-    ("number", "everyone", "word"),
+    ("number", "everyone", "word", "command"),
     [
-        (signal.SIGINT, True, "Ctrl-C"),
-        (signal.SIGTERM, False, "SIGTERM"),
-        (signal.SIGTERM, True, "SIGTERM"),
-        (signal.SIGHUP, True, "a closed terminal"),
+        (signal.SIGINT, True, "Ctrl-C", "snakemake"),
+        (signal.SIGTERM, False, "SIGTERM", "snakemake"),
+        (signal.SIGTERM, True, "SIGTERM", "snakemake"),
+        (signal.SIGHUP, True, "a closed terminal", "snakemake"),
+        (signal.SIGTERM, False, "SIGTERM", "labmill"),
+        (signal.SIGTERM, True, "SIGTERM", "labmill"),
     ],
 )
 def test_a_stop_saves_states_and_ends_in_one_sentence(
-    mill: Mill, number: signal.Signals, everyone: bool, word: str
+    mill: Mill, number: signal.Signals, everyone: bool, word: str, command: str
 ):
     """A terminal's signals reach every process, `kill` reaches the controller alone."""
     training = LONG["defaults"]["training"] | {"epochs": 100_000, "compile": "off"}
     defaults = LONG["defaults"] | {"training": training}
     mill.write(LONG | {"seeds": [0, 1], "defaults": defaults}, "long")
+    arguments = mill.command("results/long/report.html")
+    if command == "labmill":
+        arguments = [str(Path(sys.executable).with_name("labmill")), "run", "long"]
     with (mill.directory / "output.txt").open("w") as output:
         process = subprocess.Popen(
-            mill.command("results/long/report.html"),
+            arguments,
             cwd=mill.directory,
             env=mill.environment(),
             stdout=output,

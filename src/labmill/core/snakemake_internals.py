@@ -275,14 +275,22 @@ class Stop:
     requested: ClassVar[bool] = False
     workflow: Any
     number: int = 0
+    at: float = 0.0  # seconds of the first signal
     jobs: list[Any] = field(default_factory=list)
 
     def handle(self, number: int, frame: FrameType | None = None) -> None:
-        """End the jobs with their states saved; at a second signal at once."""
+        """End the jobs with their states saved; at a second signal at once.
+
+        Of `labmill run`, and below a batch system, one stop may send the same signal to
+        the group and to this process: within a second it is one.
+        """
         import psutil
         from snakemake.logging import logger
 
         again, self.number = bool(self.number), number
+        if again and time.monotonic() - self.at < 1:
+            return
+        self.at = time.monotonic()
         Stop.requested = True
         # All that Snakemake reports from now on are consequences of the signal.
         logger.addFilter(lambda record: False)
@@ -292,6 +300,8 @@ class Stop:
                 if again or process.name() not in SHELLS:
                     process.send_signal(signal.SIGKILL if again else signal.SIGTERM)
                     self.jobs.append(process)
+        if again:
+            return  # what the first one raised is on its way
         if number != signal.SIGINT and not self.workflow.local_exec:
             # Of a cluster's controller: its jobs stay in the queue.
             raise Stopped(number, queued=True)

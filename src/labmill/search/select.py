@@ -225,7 +225,7 @@ def run_result(run: RunPaths) -> RunResult:
         status=training.status,
         reached=training.status == "reached_target" if settings.get("until") else None,
         validation_accuracy=kept,
-        seconds=finite(rows[-1].seconds) if rows else 0.0,
+        seconds=finite(training.seconds),
         operations=finite(rows[-1].operations) if rows else 0.0,
         parameters=training.parameters,
     )

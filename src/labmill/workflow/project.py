@@ -79,7 +79,7 @@ def run(
     given = [*more, *(["--config", *config] if config else [])]
     # Ctrl-C is Snakemake's, which inherits no handler: it stops the jobs and says so.
     before = signal.signal(signal.SIGINT, lambda number, frame: None)
-    status = subprocess.run(command(report, profile, given)).returncode
+    status = call(command(report, profile, given))
     if status < 0:
         # Its view is still on the screen, with a hidden cursor.
         shown = "\x1b[?25h" if sys.stderr.isatty() else ""
@@ -90,6 +90,20 @@ def run(
         )
     if status == JOBS_FAILED and Path(f"results/{study_path}/split.npz").exists():
         given = [*more, "--config", *config, "partial=true"]
-        subprocess.run(command(report, profile, given))
+        call(command(report, profile, given))
     signal.signal(signal.SIGINT, before)
+    return status
+
+
+def call(arguments: Sequence[str]) -> int:
+    """Run Snakemake, hand SIGTERM on to it, and return its exit status.
+
+    A terminal sends its signals to both processes; `kill` and a batch system do not.
+    """
+    with subprocess.Popen(arguments) as snakemake:
+        before = signal.signal(
+            signal.SIGTERM, lambda number, frame: snakemake.send_signal(number)
+        )
+        status = snakemake.wait()
+    signal.signal(signal.SIGTERM, before)
     return status
