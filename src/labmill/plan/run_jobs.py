@@ -77,6 +77,8 @@ class RunJobs(PlannedStudy):
             message = str(error)
             if message.startswith("data."):  # of one setting of the split
                 key, _, message = message.removeprefix("data.").partition(": ")
+            elif message.startswith("data: "):  # no setting of it would do
+                key, message = "arguments.path", message.removeprefix("data: ")
             self.source.fail(message, ("data", *key.split(".")))
         return tree.digest()
 
