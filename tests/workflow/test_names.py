@@ -92,6 +92,18 @@ def test_a_folder_without_studies_says_so(
     assert words in str(caught.value) and "vit_" not in str(caught.value)
 
 
+def test_a_configuration_that_is_no_utf_8_is_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies/tiny.yaml").write_text("title: x\nvariants: {a: {}}\n")
+    (tmp_path / "config.yaml").write_text("author: {}\n", encoding="utf-16")
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "tiny", "--", "--dry-run"]) == 2
+    message = capsys.readouterr().err
+    assert "config.yaml: found another encoding" in message, message
+
+
 def test_a_path_of_results_is_their_study(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
