@@ -194,9 +194,11 @@ def results_folder(called: argparse.Namespace) -> Path:
     from labmill.workflow.targets import parse_study
 
     path = Path(called.results)
+    if path.name == "report.html":
+        path = path.parent
     # What is too long for a path is no study either.
     with suppress(OSError):
-        if path.is_dir() and called.scale == "full":
+        if called.results and path.is_dir() and called.scale == "full":
             return path if path.name else path.resolve()
     return Path("results", parse_study(called.results, called.scale))
 
@@ -400,6 +402,7 @@ def run_reproduce(called: argparse.Namespace) -> int:
 def run_grade(called: argparse.Namespace) -> int:
     """Print the requirements that each archive meets."""
     from labmill.archive import grade
+    from labmill.core.files import check_writable, writing
 
     rules = grade.Rules(
         assignment=called.spec,
@@ -408,6 +411,13 @@ def run_grade(called: argparse.Namespace) -> int:
         secret=called.secret,
         trust_code=called.trust_code,
     )
+    files = [called.csv, called.json, called.html]
+    if called.gradescope:
+        with writing(called.gradescope):
+            called.gradescope.mkdir(parents=True, exist_ok=True)
+        files.append(called.gradescope / "results.json")
+    for path in filter(None, files):
+        check_writable(path)
     found = list(grade.grade_class(called.archives, rules, jobs=called.jobs))
     one = len(found) == 1
     text = found[0].markdown() if one else grade.as_table(found)

@@ -132,3 +132,25 @@ def test_wrong_calls(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["archive", str(tmp_path), str(tmp_path / "y.zip")]) == 2
     said = capsys.readouterr().err
     assert "not an archive" in said and "no finished report here" in said
+
+
+@pytest.mark.parametrize(
+    ("run", "own_images", "words"),
+    [
+        ("cnn:99", False, "run: found 'cnn:99'; did you mean 'cnn:"),
+        ("cnn:0", True, "the study's own images are not in the archive"),
+    ],
+)
+def test_a_run_that_cannot_be_trained_is_said_before_the_checks(
+    run: str,
+    own_images: bool,
+    words: str,
+    packed: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    module = "labmill.archive.reproduce"
+    monkeypatch.setattr(f"{module}.check_foreign", None)
+    monkeypatch.setattr(f"{module}.is_image_folder", lambda opened: own_images)
+    assert main(["reproduce", str(packed), run]) == 2
+    assert words in capsys.readouterr().err

@@ -154,6 +154,27 @@ def test_numbers_of_the_command_are_checked(given, capsys):
     assert "expected a whole number, at least" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("option", "path", "words"),
+    [
+        ("--csv", "fodler/t.csv", "'fodler' is not a folder; did you mean 'folder'?"),
+        ("--json", "folder", "found a folder; expected the name of a file"),
+        ("--html", "file/t.html", "'file' is not a folder"),
+        ("--gradescope", "file", "file: cannot be written: File exists"),
+    ],
+)
+def test_files_to_write_are_checked_before_the_archives(
+    option, path, words, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("labmill.archive.grade.grade_class", None)
+    spec = ["--spec", str(assignment(tmp_path))]
+    assert main(["grade", "x.zip", *spec, option, path]) == 2
+    assert words in capsys.readouterr().err
+
+
 def test_a_class_with_a_hostile_archive(
     packed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

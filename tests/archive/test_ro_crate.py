@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -11,7 +12,11 @@ from pathlib import Path
 import pytest
 
 from labmill.archive.archive import write_archive
+from labmill.archive.records import open_results
+from labmill.archive.rerender import report_files
+from labmill.archive.ro_crate import readme
 from labmill.core.progress import close_state, open_state
+from labmill.report.results import StudyResults
 
 
 def test_metadata_name_every_file_with_its_digest(packed: Path):
@@ -34,6 +39,20 @@ def test_readme_answers_from_the_results(packed: Path):
     assert "| CNN | cnn | " in card and " % | 3 |" in card.replace(
         "\N{NO-BREAK SPACE}", " "
     )
+
+
+def test_readme_promises_what_the_archive_holds(results: Path, packed: Path):
+    opened = open_results(results)
+    read = StudyResults.read(report_files(opened.folder, opened.index), {})
+    text = readme(opened, read, weights=True, own_code=False).decode()
+    assert re.search(r"labmill reproduce synthetic.zip \w+:0\n", text)
+    with zipfile.ZipFile(packed) as zipped:
+        named = set(re.findall(r"code/[\w.]+", text))
+        assert "make " not in text and named <= {*zipped.namelist()}
+    assert "--trust-code" in readme(opened, read, weights=True, own_code=True).decode()
+    read.study["data"]["dataset"] = "image_folder"
+    text = readme(opened, read, weights=True, own_code=False).decode()
+    assert ":0" not in text and "No run can be trained again" in text
 
 
 @pytest.fixture

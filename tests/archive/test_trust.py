@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from helpers import forgeries
 from helpers.archives import contents_of, packed_again
@@ -33,7 +34,8 @@ from labmill.archive.unpack import unpack
 from labmill.archive.verify import recompute
 from labmill.cli import main
 from labmill.core.errors import LabmillError
-from labmill.core.files import file_digest
+from labmill.core.files import file_digest, read_json, write_json
+from labmill.plan.plan import Plan
 
 Forgery = Callable[[Path], None]
 
@@ -282,6 +284,24 @@ def test_real_archive_is_graded(
     found = capsys.readouterr().out
     assert "8 of 8 requirements are met." in found, found
     assert contents_of(real)["code/LICENSE"]
+
+
+def test_weights_of_own_images_are_evaluated_where_the_images_are(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The digits stand for the images; the folder that the study names is not read."""
+    root = work.parents[1]
+    study, index = root / "studies/tiny.yaml", read_json(work / "index.json")
+    settings = yaml.safe_load(study.read_text())
+    own = {"dataset": "image_folder", "arguments": {"path": "nowhere", "image_size": 8}}
+    settings["data"] |= own | {"arguments": own["arguments"] | {"channels": 1}}
+    study.write_text(yaml.safe_dump(settings, sort_keys=False))
+    plan = Plan(study)
+    index["provenance"]["settings"] = plan.report_settings()
+    write_json(work / "index.json", index)
+    assert "data/image_folder" in reevaluate(open_results(work), root / "data")[1][0]
+    (root / "data/digits").rename(root / "data" / plan.dataset_key)
+    assert reevaluate(open_results(work), root / "data") == ([], [])
 
 
 def test_archive_without_weights_fails(work: Path, tmp_path: Path):

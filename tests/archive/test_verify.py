@@ -491,3 +491,17 @@ def test_every_damage_of_every_kind_of_file_is_named(analysed: Path):
         path.write_bytes(honest)
     assert silent == []
     assert tried > 140
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(analysed: Path):
+    for name in DAMAGED:
+        path = analysed / name
+        path.rename(analysed / "aside")
+        path.mkdir()
+        try:
+            found = problems(analysed)
+        except LabmillError as error:
+            found = str(error)
+        path.rmdir()
+        (analysed / "aside").rename(path)
+        assert name in found, (name, found[:200])

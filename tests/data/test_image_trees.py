@@ -104,11 +104,19 @@ def test_linked_folders_are_read_and_broken_links_named(tmp_path):
     assert any("again" in note for note in tree.notes)
     for i in range(5, 10):
         (root / f"bee/{i}.png").symlink_to("/nowhere")
+    for loop in (root / "loop", root / "bee/loop.png"):
+        loop.symlink_to(loop)
     with pytest.raises(LabmillError) as error:
         find_images(str(root))
     assert all(f"bee/{i}.png" in str(error.value) for i in range(5, 10))
+    assert all(
+        f"{where}: a link that leads nowhere" in str(error.value)
+        for where in (root / "loop", root / "bee/loop.png")
+    )
+    skipped = find_images(str(root), "skip")
+    assert f"skipped: {root}/bee/loop.png" in str(skipped)
     assert decode({}, path=str(root), image_size=4, broken="skip").left_out == {
-        "broken": 5
+        "broken": 7
     }
 
 
@@ -343,7 +351,13 @@ def planned(tmp_path: Path, monkeypatch, root: Path, data: str = "") -> str:
 @pytest.mark.parametrize(
     ("count", "data", "message"),
     [
-        (2, "", r"study.yaml:\d+: data.test: found 0.2, which takes 0 of the 2 images"),
+        (
+            2,
+            "",
+            r"study.yaml:4: data.arguments.path: class 'ant' .* has 2 train images; "
+            "expected at least 3, one for each of test, validation, train",
+        ),
+        (4, "  test: 3\n", "study.yaml:5: data.test: .* 3 of the 4 .* 2 must be left"),
         (
             5,
             "  validation: 4\n",
@@ -359,6 +373,13 @@ def test_too_few_images_name_line_class_and_folder(
     with pytest.raises(LabmillError, match=message) as error:
         planned(tmp_path, monkeypatch, tmp_path / "pics", data)
     assert "classes" in data or f"of {tmp_path / 'pics'}" in str(error.value)
+
+
+def test_a_misspelled_path_has_the_nearest(tmp_path, monkeypatch):
+    make(tmp_path / "pets", ["."], count=1)
+    for written in (tmp_path / "pest", "pest/inside"):
+        with pytest.raises(LabmillError, match=r"path: .*pest.*did you mean '.*pets'"):
+            planned(tmp_path, monkeypatch, written)
 
 
 def test_swapped_images_make_the_download_stale(tmp_path, monkeypatch):

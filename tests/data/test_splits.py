@@ -167,10 +167,13 @@ def test_seeds_differ():
         ({"validation": 0.001}, "found 0.001, which takes 0 .* of class class0"),
         ({"test": 30}, "data.test: found 30"),
         ({"unlabelled": 50}, "data.unlabelled: found 50"),
-        ({"validation": 0.5, "unlabelled": 0.5}, "leave no training images"),
+        (
+            {"validation": 0.5, "unlabelled": 0.5},
+            "data.unlabelled: found 0.5, .* leaves no training",
+        ),
         ({"limit": 3}, "data.limit: found 3; allowed: at least 4"),
         ({"test_limit": 1}, "data.test_limit: found 1"),
-        ({"classes": [0, 2]}, "class class2 has no train images"),
+        ({"classes": [0, 2]}, "class class2 has 0 train images"),
     ],
 )
 def test_what_cannot_be_met_is_one_clear_message(chosen, message):

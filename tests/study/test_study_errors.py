@@ -304,6 +304,19 @@ CASES |= {
         "report.text.limits",
         "no variant 'b' is run",
     ),
+    "variant in the question": (
+        """question: '{{ result("b", "test_loss") }}'\n""" + OK,
+        1,
+        "question",
+        "no variant 'b' is run",
+    ),
+    "variant in a question of compare": (
+        """title: x\nvariants: {a: {}, b: {}}\n"""
+        """compare: {c: {question: '{{ result(1) }}', levels: {x: [a], y: [b]}}}\n""",
+        3,
+        "compare.c.question",
+        "a number is written",
+    ),
     "figure in the text": (
         OK + """report: {text: {limits: '{{ result("a", "test_los") }}'}}\n""",
         4,

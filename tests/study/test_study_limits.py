@@ -282,3 +282,11 @@ def test_a_file_read_twice_gives_equal_and_separate_data(tmp_path):
     assert again.data == {"a": {"b": [1]}} and again.lines == first.lines
     path.write_text("a: {b: [3]}\n")
     assert YamlSource(path).data == {"a": {"b": [3]}}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "latin-1"])
+def test_another_encoding_is_named(encoding: str, tmp_path: Path):
+    path = tmp_path / "study.yaml"
+    path.write_bytes((OK + "question: Größe?\n").encode(encoding))
+    with pytest.raises(LabmillError, match=r"study.yaml: .* save it as UTF-8$"):
+        Plan(path)

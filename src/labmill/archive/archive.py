@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from labmill.archive.records import OF_STUDIES, TABLES, Opened, open_results
-from labmill.archive.rerender import files_of
+from labmill.archive.rerender import files_of, report_files
 from labmill.archive.ro_crate import METADATA, README, crate_metadata, readme
 from labmill.core import project
 from labmill.core.errors import LabmillError
@@ -28,6 +28,7 @@ from labmill.core.trees import JsonObject, Settings
 from labmill.plan.checkpoints import on_disk
 from labmill.plan.plan import Plan
 from labmill.report.image_pool import shown_images
+from labmill.report.results import StudyResults
 
 # The code is under code/, so that an archive does not overwrite the one that reads it.
 CODE = ("src/labmill", "workflow", "profiles/local")
@@ -81,10 +82,13 @@ def contents_of(opened: Opened, *, weights: bool | None) -> dict[str, bytes]:
     images = opened.root / dataset / "images.npy"
     contents[f"{dataset}/shown.npz"] = shown_images(images, indices)
     contents["plan.json"] = as_json(jobs)
-    contents[README] = readme(opened, weights=weights and bool(found))
+    results = StudyResults.read(report_files(opened.folder, opened.index), {})
+    contents[README] = readme(
+        opened, results, weights=weights and bool(found), own_code=bool(own_code(jobs))
+    )
     contents["LICENSE"] = contents["code/LICENSE"]
     contents["CITATION.cff"] = contents["code/CITATION.cff"]
-    contents[METADATA] = crate_metadata(opened, contents)
+    contents[METADATA] = crate_metadata(opened, results, contents)
     contents[CONTENTS] = as_json(
         {
             "study": opened.index["study"],

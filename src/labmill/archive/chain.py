@@ -50,7 +50,9 @@ def chain_mismatches(
         if path.is_file() and file_digest(path) != expected:
             found.append(f"{name}: not the file whose digest index.json has")
     if foreign and is_image_folder(opened):
-        return found, ["settings and code: the study's own images are not here"]
+        return found, [
+            "settings and code: a folder of images that a study names is not read"
+        ]
     try:
         plan = plan_of(opened)
     except LabmillError as error:

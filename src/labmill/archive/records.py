@@ -361,7 +361,7 @@ def damaged_files(opened: Opened) -> list[str]:
     problems = []
     for name, check in checks(opened):
         path = opened.place.path(name)
-        if path.is_file() and (problem := problem_of(path, check)):
+        if path.exists() and (problem := problem_of(path, check)):
             problems.append(f"{name}: {problem}")
     return problems
 
@@ -397,6 +397,8 @@ def first_mistake(error: ValidationError) -> str:
 
 def problem_of(path: Path, check: Check) -> str | None:
     """Return what is wrong with a file in one line, None where nothing is."""
+    if path.exists() and not path.is_file():
+        return "is damaged: found a folder or the like; expected a file"
     try:
         check(path)
     except ValidationError as error:

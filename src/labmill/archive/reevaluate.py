@@ -20,6 +20,7 @@ from labmill.core.fingerprint import dataset_key
 from labmill.core.records import Provenance
 from labmill.core.trees import JsonObject
 from labmill.evaluation.evaluate import evaluate
+from labmill.plan.job import Job
 from labmill.report.runs import PARTS
 from labmill.training.trained_model import TrainedModel
 
@@ -44,8 +45,8 @@ def reevaluate(
     ]
     settings = opened.index["provenance"]["settings"]["study"]["data"]
     folder = data / dataset_key(settings["dataset"], settings["arguments"])
-    if settings["dataset"] == "image_folder" or not (folder / "images.npy").is_file():
-        return found, [f"the dataset is not here: data/{folder.name}/images.npy"]
+    if not (folder / "images.npy").is_file():
+        return found, [f"the dataset is not here: {folder}/images.npy"]
     if problem := dataset_problem(folder):
         return found, [f"data/{folder.name}: {problem}"]
     with (
@@ -59,8 +60,9 @@ def reevaluate(
         for run in runs:
             if not opened.file(run, "model"):
                 continue
-            stage = (run["variant"], run["seed"], run["stage"])
-            job = Provenance.of_job(plan.evaluate_job(*stage).params)
+            # Not the plan's job, which would read a folder of images that the study names.
+            chosen = plan.evaluate_settings(run["variant"], run["seed"])
+            job = Provenance.of_job(Job("evaluate", chosen, ()).params)
             own = temporary / split_folder(opened, run).relative_to(opened.folder)
             try:
                 found += compare_stage(opened, run, folder, own, job)

@@ -88,6 +88,8 @@ def reproduce(
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         opened = open_archive(archive, root)
+        if run is not None:
+            stages_of(opened, run)  # before the checks, which take minutes
         verdict = Verdict(
             check_foreign(
                 opened,
@@ -122,11 +124,7 @@ def rerun(
 
     `trust_code`: whether the archive's code may run if it is not the code here.
     """
-    known = runs_of(opened)
-    if run not in known:
-        raise LabmillError(f"run: found {run!r}; {suggest(run, known)}")
-    if is_image_folder(opened):
-        raise LabmillError(f"run {run}: the study's own images are not in the archive")
+    files = stages_of(opened, run)
     with project.using(opened.root, trusted=False):
         changed = changed_modules(opened, run)
     theirs = authors_code(opened.root)
@@ -140,7 +138,7 @@ def rerun(
             "the archive's code, in a sandbox if bubblewrap is installed"
         )
     code = opened.root / "code" if changed else CHECKOUT
-    folder, files = opened.root / "rerun", known[run]
+    folder = opened.root / "rerun"
     changes = opened.index["provenance"]["settings"].get("changes")
     config = [f"set={json.dumps(changes)}"] if changes else []
     for name in (f"studies/{opened.index['study']}.yaml", *theirs):
@@ -162,6 +160,20 @@ def rerun(
         isolated=isolated,
     )
     return [compare(opened, file, folder, tolerance) for file in files]
+
+
+def stages_of(opened: Opened, run: str) -> list[str]:
+    """Return the predictions of a run's stages.
+
+    Raises:
+        LabmillError: the run is unknown, or cannot be trained again here.
+    """
+    known = runs_of(opened)
+    if run not in known:
+        raise LabmillError(f"run: found {run!r}; {suggest(run, known)}")
+    if is_image_folder(opened):
+        raise LabmillError(f"run {run}: the study's own images are not in the archive")
+    return known[run]
 
 
 def runs_of(opened: Opened) -> dict[str, list[str]]:

@@ -17,7 +17,6 @@ from rocrate.model import ContextEntity, Person
 from rocrate.rocrate import ROCrate
 
 from labmill.archive.records import REPORT, TABLES, Opened
-from labmill.archive.rerender import report_files
 from labmill.core.progress import duration, starts
 from labmill.report.number_format import format_of
 from labmill.report.results import StudyResults
@@ -47,19 +46,23 @@ TYPES |= {
 TYPES |= {".lock": "text/plain", ".j2": "text/x-jinja", ".smk": "text/x-snakemake"}
 
 
-def crate_metadata(opened: Opened, files: Mapping[str, bytes]) -> bytes:
+def crate_metadata(
+    opened: Opened, results: StudyResults, files: Mapping[str, bytes]
+) -> bytes:
     """Return ro-crate-metadata.json.
 
     Args:
         opened: the results.
+        results: the same, as the report reads them.
         files: content of every file by its name in the archive.
     """
-    study = opened.index["provenance"]["settings"]["study"]
+    study = results.study
     date = opened.index["provenance"]["date"]
     crate = ROCrate(version="1.1")
     crate.name = study["title"]
     crate.description = (
-        study.get("question") or f"Results of the study {study['title']}"
+        results.filled(study["question"], "question")
+        or f"Results of the study {study['title']}"
     )
     crate.root_dataset["datePublished"] = date
     crate.license = crate.add(
@@ -155,13 +158,21 @@ def compute(opened: Opened) -> dict[str, int]:
     }
 
 
-def readme(opened: Opened, *, weights: bool) -> bytes:
+def readme(
+    opened: Opened, results: StudyResults, *, weights: bool, own_code: bool
+) -> bytes:
     """Return README.md: what this is, how to check it, compute, checklist.
 
-    `weights`: whether the archive holds the evaluated networks.
+    `weights`, `own_code`: whether the archive holds the evaluated networks, and code of
+    the author.
     """
     index = opened.index
-    results = StudyResults.read(report_files(opened.folder, index), {})
+    own_images = results.study["data"]["dataset"] == "image_folder"
+    runs = (
+        "{variant}:{seed}".format(**run)
+        for run in index["runs"]
+        if opened.file(run, "predictions") and not own_images
+    )
     template = (Path(__file__).parent / "README.md.j2").read_text()
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)
     text = environment.from_string(template).render(
@@ -173,6 +184,9 @@ def readme(opened: Opened, *, weights: bool) -> bytes:
         computed=compute(opened),
         duration=duration,
         weights=weights,
+        own_code=own_code,
+        own_images=own_images,
+        run=next(runs, None),
     )
     return text.encode()
 

@@ -33,7 +33,7 @@ def split_mismatches(opened: Opened, data: Path) -> tuple[list[str], list[str]]:
     folder = data / key
     for name in ("images.npy", "labels.npy", "card.json"):
         if not (folder / name).is_file():
-            return [], [f"split and labels: data/{key}/{name} is not here"]
+            return [], [f"split and labels: {folder / name} is not here"]
     if problem := dataset_problem(folder):
         return [f"data/{key}: {problem}"], []
     found = card_mismatches(opened, folder)

@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from labmill.core.errors import LabmillError
+from labmill.core.errors import LabmillError, nearest
 
 # Errors that say that nobody can write here: no space, no permission, no such place.
 # None: numpy reports a short write without a number.
 UNWRITABLE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None),
     *(errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR),
+    *(errno.EISDIR, errno.EEXIST),
 }
 
 # A file system without locks, such as some NFS and Lustre.
@@ -33,6 +34,26 @@ def writing(path: str | Path) -> Iterator[None]:
             raise
         reason = error.strerror or error
         raise LabmillError(f"{path}: cannot be written: {reason}") from error
+
+
+def check_writable(path: Path) -> None:
+    """Check that a file can be written, before the work whose result it gets."""
+    if not path.parent.is_dir():
+        raise LabmillError(f"{path}: {no_folder(path.parent)}")
+    if path.is_dir():
+        raise LabmillError(f"{path}: found a folder; expected the name of a file")
+    with writing(path), tempfile.TemporaryFile(dir=path.parent):
+        pass
+
+
+def no_folder(path: Path) -> str:
+    """Return that a path is no folder, and the nearest name that is one."""
+    above = next(one for one in path.parents if one.is_dir())
+    missing = path.relative_to(above).parts[0]
+    near = nearest(missing, [one.name for one in above.iterdir() if one.is_dir()])
+    return f"{str(path)!r} is not a folder" + (
+        f"; did you mean {str(above / near)!r}?" if near else ""
+    )
 
 
 @contextmanager

@@ -4,10 +4,12 @@ A folder has a folder per class, or `train/`, optionally `validation/` and `test
 folder per class in each. What is not used is counted or refused, never dropped silently.
 """
 
+import errno
 import hashlib
 import json
 import os
 import re
+import stat
 import time
 import unicodedata
 from collections import Counter
@@ -17,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from labmill.core.errors import LabmillError
-from labmill.core.files import atomic_write, file_digest
+from labmill.core.files import atomic_write, file_digest, no_folder
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 # Names of folders, in lower case, that hold a part of a dataset.
@@ -69,7 +71,10 @@ class ImageTree:
         """Return the number of images of each class."""
         each = [sum(own) for own in zip(*self.counts().values(), strict=True)]
         classes = ", ".join(map("{} {}".format, self.classes, each))
-        return f"{self.root}: {sum(each)} images ({classes})"
+        lost = "".join(f"\n  skipped: {one}" for one in self.lost[:LISTED])
+        if (more := len(self.lost) - LISTED) > 0:
+            lost += f"\n  and {more} more"
+        return f"{self.root}: {sum(each)} images ({classes}){lost}"
 
     def digest(self, notes: Path = DIGESTS) -> str:
         """Return the SHA-256 over names and contents of the images.
@@ -123,7 +128,7 @@ def refuse(tree: ImageTree, lost: Sequence[str]) -> None:
 def collect(tree: ImageTree) -> None:
     """Fill `tree`. Raises LabmillError or OSError."""
     if not tree.root.is_dir():
-        raise LabmillError(f"image_folder: path {str(tree.root)!r} is not a folder")
+        raise LabmillError(f"image_folder: path {no_folder(tree.root)}")
     folders = subfolders(tree.root, tree)
     parts = parts_of(tree.root, folders)
     if parts:
@@ -252,13 +257,25 @@ def subfolders(folder: Path, tree: ImageTree | None = None) -> tuple[str, ...]:
         if entry.name in IGNORED:
             if tree:
                 tree.left_out[f"{entry.name}/"] += 1
-        elif entry.is_dir():
+        elif (found := reached(entry, tree)) and stat.S_ISDIR(found.st_mode):
             names.append(entry.name)
-        elif tree and not Path(entry.path).exists():
-            tree.lost.append(f"{shown(entry.path)}: a link that leads nowhere")
-        elif tree:
+        elif found and tree:
             leave_out(Path(entry.path), tree, outside=True)
     return tuple(names)
+
+
+def reached(
+    entry: os.DirEntry[str], tree: ImageTree | None = None
+) -> os.stat_result | None:
+    """Return what a name leads to; None if nowhere, which is noted in `tree`."""
+    try:
+        return entry.stat()
+    except OSError as error:
+        nowhere = error.errno in (errno.ENOENT, errno.ELOOP)
+        said = "a link that leads nowhere" if nowhere else error.strerror
+        if tree:
+            tree.lost.append(f"{shown(entry.path)}: {said}")
+        return None
 
 
 def entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -284,16 +301,16 @@ def walk(folder: Path, tree: ImageTree, seen: set[tuple[int, int]]) -> Iterator[
             continue
         if entry.name in IGNORED:
             tree.left_out[f"{entry.name}/"] += 1
-        elif entry.is_dir():
+        elif not (found := reached(entry, tree)):
+            continue
+        elif stat.S_ISDIR(found.st_mode):
             yield from walk(path, tree, seen)
-        elif entry.is_symlink() and not path.exists():
-            tree.lost.append(f"{shown(path)}: a link that leads nowhere")
         elif not entry.name.lower().endswith(SUFFIXES):
             leave_out(path, tree)
-        elif not entry.is_file():
+        elif not stat.S_ISREG(found.st_mode):
             tree.lost.append(f"{shown(path)}: not a regular file")
         else:
-            tree.stats[path] = entry.stat()
+            tree.stats[path] = found
             yield path
 
 

@@ -34,12 +34,20 @@ def part_sizes(
     numbers are per class. `official` has the images per class of the dataset's own
     parts; the settings of a part that is in it do not matter.
     """
+    made = [part for part in ("test", "validation") if part not in official]
     for part, counts in official.items():
-        if 0 in counts:
-            name = names[list(counts).index(0)]
-            raise LabmillError(f"data: class {name} has no {part} images")
+        least = 1 + len(made) if part == "train" else 1
+        if (fewest := min(counts)) < least:
+            name = names[list(counts).index(fewest)]
+            more = ", ".join([*made, "train"][: least if least > 1 else 0])
+            raise LabmillError(
+                f"data: class {name} has {fewest} {part} images; expected at least "
+                f"{least}{more and f', one for each of {more}'}"
+            )
     pool = list(official["train"])
-    test = official.get("test") or class_shares("test", settings.test, pool, names)
+    test = official.get("test") or class_shares(
+        "test", settings.test, pool, names, left=len(made)
+    )
     if "test" not in official:
         pool = [n - taken for n, taken in zip(pool, test, strict=True)]
     validation = official.get("validation") or class_shares(
@@ -51,8 +59,8 @@ def part_sizes(
     if min(train) < 1:
         smallest = train.index(min(train))
         raise LabmillError(
-            f"data: validation {settings.validation} and unlabelled "
-            f"{settings.unlabelled} leave no training images of class "
+            f"data.unlabelled: found {settings.unlabelled}, which with validation "
+            f"{settings.validation} leaves no training images of class "
             f"{names[smallest]}, which has {pool[smallest]}"
         )
     return {
@@ -64,18 +72,26 @@ def part_sizes(
 
 
 def class_shares(
-    part: str, amount: float | int, sizes: Sequence[int], names: Sequence[str]
+    part: str,
+    amount: float | int,
+    sizes: Sequence[int],
+    names: Sequence[str],
+    *,
+    left: int = 1,
 ) -> list[int]:
-    """Return how many images of each class a part takes: a share, or a number each."""
+    """Return how many images of each class a part takes: a share, or a number each.
+
+    `left`: images of each class that other parts need.
+    """
     if isinstance(amount, int):
         taken = [amount] * len(sizes)
     else:
         taken = apportion(round(amount * sum(sizes)), sizes)
     for name, n, size in zip(names, taken, sizes, strict=True):
-        if not 1 <= n < size:
+        if not 1 <= n <= size - left:
             raise LabmillError(
                 f"data.{part}: found {amount}, which takes {n} of the {size} images "
-                f"of class {name}; allowed: at least 1, and 1 must be left"
+                f"of class {name}; allowed: at least 1, and {left} must be left"
             )
     return taken
 

@@ -77,6 +77,8 @@ class RunJobs(PlannedStudy):
             message = str(error)
             if message.startswith("data."):  # of one setting of the split
                 key, _, message = message.removeprefix("data.").partition(": ")
+            elif message.startswith("data: "):  # no setting of it would do
+                key, message = "arguments.path", message.removeprefix("data: ")
             self.source.fail(message, ("data", *key.split(".")))
         return tree.digest()
 
@@ -285,11 +287,15 @@ class RunJobs(PlannedStudy):
             return self.prune_job(loop, variant, seed, int(last))
         return self.control_job(loop, variant, seed, last)
 
+    def evaluate_settings(self, variant: str, seed: int) -> Settings:
+        """Return the settings on which predictions depend besides the network."""
+        run = self.run(variant, seed)
+        return run.model_dump(mode="json", include={"normalisation", *EVALUATED})
+
     @cached_job
     def evaluate_job(self, variant: str, seed: int, stage: str) -> Job:
         """Open the test set once for a stage."""
-        run = self.run(variant, seed)
-        settings = run.model_dump(mode="json", include={"normalisation", *EVALUATED})
+        settings = self.evaluate_settings(variant, seed)
         model = {"model": self.stage_job(variant, seed, stage).fingerprint}
         return Job(
             "evaluate", settings, ("evaluation.evaluate",), ("torch", "numpy"), model

@@ -14,7 +14,7 @@ from labmill.report.answer import DECIDED
 from labmill.report.claims.claim import Kind
 from labmill.report.figures import Drawing, draw
 from labmill.report.jinja import environment
-from labmill.report.number_format import ends, format_of, with_points
+from labmill.report.number_format import ends, with_points
 from labmill.report.pictures import figure_files
 from labmill.report.results import StudyResults
 from labmill.report.row_pictures import RowPicture, forest_axis, forest_pictures
@@ -25,8 +25,9 @@ from labmill.report.unmade import Unmade, attempt
 from labmill.report.words import harmless
 from labmill.stats.margins import Verdict
 from labmill.study.metrics import metric
-from labmill.study.result_numbers import fill_results
+from labmill.study.result_numbers import marked_texts
 from labmill.study.schema import INTERPRETATION
+from labmill.study.yaml_source import dotted
 
 SECTIONS = registry.sections()
 # The author's sections come before these.
@@ -186,16 +187,9 @@ class Document:
     def author_words(self) -> dict[str, Markdown]:
         """Return the author's Markdown by its key in the study, numbers filled in."""
         study = self.results.study
-        texts = {"question": study["question"]}
-        for name, text in study["report"]["text"].items():
-            where = f"report.text.{name}"
-
-            def number(variant: str, metric: str, where: str = where) -> str:
-                return format_of(metric)(self.results.result(variant, metric, where))
-
-            texts[where] = fill_results(text, number, where)
+        texts = {dotted(at): text for at, text in marked_texts(study).items()}
         return harmless(
-            texts,
+            {where: self.results.filled(text, where) for where, text in texts.items()},
             references=study["report"]["references"],
             pictures=figure_files(self.results.pictures),
         )

@@ -21,6 +21,7 @@ from labmill.data.records import SplitSummary
 from labmill.evaluation.records import Metrics
 from labmill.profiling.records import Measurement
 from labmill.pruning.records import PruneRecord
+from labmill.report.number_format import format_of
 from labmill.report.report_inputs import Record, ReportFiles, ReportInputs
 from labmill.report.runs import (
     FILES,
@@ -32,11 +33,13 @@ from labmill.report.runs import (
     read_runs,
 )
 from labmill.report.sweeps import labels_of, sweeps
+from labmill.report.text import spaced
 from labmill.search.records import SearchResult
 from labmill.stats.looks import Look
 from labmill.stats.runs import RunCheck, untrained
 from labmill.stats.significance import Mean, mean_over_seeds
 from labmill.study.metrics import metric
+from labmill.study.result_numbers import fill_results
 from labmill.study.schema import SeedRounds
 from labmill.training.records import ModelDescription
 
@@ -344,8 +347,21 @@ class StudyResults(ReportInputs):
             return None
         return mean_over_seeds(values, share=share, overlap=self.overlap)
 
+    def filled(self, text: str, where: str) -> str:
+        """Return the author's text at a key of the study with its numbers."""
+
+        def number(variant: str, column: str) -> str:
+            return format_of(column)(self.result(variant, column, where))
+
+        return fill_results(text, number, where)
+
+    def question(self, name: str) -> str:
+        """Return a question of `compare` as its author words it, else its name."""
+        text = self.study["compare"][name]["question"] or spaced(name).capitalize()
+        return self.filled(text, f"compare.{name}.question")
+
     def result(self, variant: str, column: str, where: str) -> float:
-        """Return a metric by name, for the author's own words; `where`: for the message."""
+        """Return a metric by name; `where`: for the message."""
         if variant not in self.variants:
             known = suggest(variant, self.variants)
             raise LabmillError(f"{where}: no variant {variant!r}; {known}")

@@ -19,7 +19,7 @@ from labmill.study.metrics import (
     metrics_of,
     untestable,
 )
-from labmill.study.result_numbers import results_in
+from labmill.study.result_numbers import marked_texts, results_in
 from labmill.study.schema import Study
 from labmill.study.search_budget import UNITS
 from labmill.study.yaml_source import Path_, YamlSource
@@ -428,8 +428,10 @@ def wrong_results_in_text(study: Study) -> Mistakes:
     confirmed = tuple(
         f"{name}_confirmed" for name in (study.edits.variants if study.edits else ())
     )
-    for section, text in study.report.text.items():
-        at = ("report", "text", section)
+    texts = marked_texts(study.model_dump(include={"question", "report"}))
+    for name, asked in study.compare.items():
+        texts["compare", name, "question"] = asked.question or ""
+    for at, text in texts.items():
         try:
             numbers = list(results_in(text))
         except ValueError as error:

@@ -39,6 +39,12 @@ def load_study(
     data = at_scale(source.data, scale)
     if scale != "full":
         check_overlay(source, scale)
+    for key in changes or ():
+        if (first := key.partition(".")[0]) in SCALES:
+            raise LabmillError(
+                f"--set {key}: found a key of the scale {first}; changes outweigh every "
+                f"scale: write {key.removeprefix(f'{first}.')}"
+            )
     changed = {
         f"defaults.{key}" if key.split(".")[0] in ("training", "model") else key: value
         for key, value in (changes or {}).items()

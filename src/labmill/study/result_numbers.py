@@ -5,10 +5,20 @@ import re
 from collections.abc import Callable, Iterator
 
 from labmill.core.errors import LabmillError, shown
+from labmill.core.trees import JsonObject
+from labmill.study.yaml_source import Path_
 
 BRACES = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 CALL = re.compile(r"\s*result\s*\((.*)\)\s*", re.DOTALL)
 EXAMPLE = '{{ result("vit", "test_accuracy") }}'
+
+
+def marked_texts(study: JsonObject) -> dict[Path_, str]:
+    """Return the author's texts in Markdown, by key path; empty ones left out."""
+    texts: dict[Path_, str] = {("question",): study["question"]}
+    for name, text in study["report"]["text"].items():
+        texts["report", "text", name] = text
+    return {at: text for at, text in texts.items() if text.strip()}
 
 
 def results_in(text: str) -> Iterator[tuple[str, str]]:

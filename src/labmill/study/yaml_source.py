@@ -146,7 +146,14 @@ class YamlSource:
                     f"{self.path}: found {size:,} bytes; expected a file of at most "
                     f"{MOST_BYTES:,}"
                 )
-            return self.path.read_text(encoding="utf-8")
+            text = self.path.read_text(encoding="utf-8")
+            if "\0" in text:  # Latin letters in UTF-16
+                raise UnicodeError
+            return text
+        except UnicodeError:
+            raise LabmillError(
+                f"{self.path}: found another encoding than UTF-8; save it as UTF-8"
+            ) from None
         except FileNotFoundError:
             raise LabmillError(f"{self.path}: no such file") from None
         except (OSError, ValueError) as error:

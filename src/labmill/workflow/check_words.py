@@ -18,7 +18,7 @@ from labmill.core.fingerprint import code_fingerprints, digest
 from labmill.core.trees import JsonObject
 from labmill.plan.plan import Plan
 from labmill.plan.report_jobs import templates
-from labmill.study.result_numbers import fill_results
+from labmill.study.result_numbers import fill_results, marked_texts
 from labmill.study.yaml_source import Path_, dotted
 
 TIMEOUT = 10.0  # seconds for pandoc, and again for Typst
@@ -144,14 +144,6 @@ def render(plan: Plan, study: JsonObject, pictures: Mapping[str, str]) -> None:
                 )
     printed = {one.where: one.markdown for one in words}
     compile_words(plan, study, printed, places, figures)
-
-
-def marked_texts(study: JsonObject) -> dict[Path_, str]:
-    """Return the texts in Markdown, by key path."""
-    texts: dict[Path_, str] = {("question",): study["question"]}
-    for name, text in study["report"]["text"].items():
-        texts["report", "text", name] = text
-    return {at: text for at, text in texts.items() if text.strip()}
 
 
 def check_references(plan: Plan, references: str, keys: Sequence[str]) -> None:

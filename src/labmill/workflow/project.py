@@ -10,6 +10,7 @@ from typing import Any
 
 from labmill.core.errors import LabmillError
 from labmill.core.paths import CHECKOUT, PACKAGE, project_file
+from labmill.study.yaml_source import YamlSource
 from labmill.workflow.config import changes_as_text
 from labmill.workflow.controller import JOBS_FAILED
 
@@ -48,6 +49,8 @@ def command(target: str, profile: str, more: Sequence[str] = ()) -> list[str]:
     """Return the Snakemake command that makes a file in the working directory."""
     config = Path("config.yaml")
     own = config.is_file() and config.resolve() != (CHECKOUT / "config.yaml").resolve()
+    if own:
+        YamlSource(config, empty=True)  # Snakemake's own messages are tracebacks
     return [
         *(sys.executable, "-m", "snakemake", target),
         *("--snakefile", str(CHECKOUT / "Snakefile")),

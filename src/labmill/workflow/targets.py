@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from labmill.cluster.rule_resources import RULES
-from labmill.core.errors import LabmillError, suggest
+from labmill.core.errors import LabmillError, nearest, suggest
 from labmill.core.paths import CHECKOUT
 from labmill.plan import status
 from labmill.plan.checkpoints import all_unfinished
@@ -51,18 +51,32 @@ def study_file(name: str) -> Path:
     if name != stem and stem in study_names():
         raise LabmillError(f"{name}: a study is named without .yaml: {stem}")
     hint = suggest(name, study_names())
+    if not FOLDERS[0].is_dir():
+        near = nearest(name, study_names())
+        hint = "no studies/ folder here; `labmill init FOLDER` writes one" + (
+            f"; did you mean labmill's own {near!r}?" if near else ""
+        )
     raise LabmillError(f"studies/{name}.yaml: no such study; {hint}")
 
 
 def parse_study(text: str, asked: str = "full") -> str:
     """Return the study path of what a user calls a study.
 
-    `text` is such as `quickstart`, `smoke/quickstart`, `studies/quickstart.yaml`; `asked`
-    is the scale where it names none.
+    `text` is such as `quickstart`, `smoke/quickstart`, `studies/quickstart.yaml`,
+    `results/quickstart/report.html`; `asked` is the scale where it names none.
     """
-    name = text.strip().removesuffix("/")
-    if name.endswith(".yaml") and Path(name).stem in study_names():
-        name = Path(name).stem
+    name = Path(text.strip()).as_posix()
+    if name == ".":
+        raise LabmillError(
+            f"study: found {text!r}; expected a name such as quickstart or mine"
+        )
+    path = Path(name)
+    if path.suffix == ".yaml" and (
+        path.stem in study_names() or path.parent == FOLDERS[0]
+    ):
+        name = path.stem
+    if parts := split_target(name):
+        name = parts[0]
     before, _, name = name.removeprefix("results/").rpartition("/")
     scale = before or asked
     if scale not in SCALES:

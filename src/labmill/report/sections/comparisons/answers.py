@@ -8,7 +8,7 @@ from labmill.report.claims.claim import capital, digits_of_interval
 from labmill.report.number_format import SPACE, bare, decimals, interval, points
 from labmill.report.report_inputs import Record
 from labmill.report.results import StudyResults
-from labmill.report.text import escape, listed, named, plain, spaced
+from labmill.report.text import escape, listed, named, plain
 from labmill.stats.margins import Verdict
 from labmill.study.metrics import metric
 
@@ -27,11 +27,6 @@ def answers(results: StudyResults) -> Iterator[Answer]:
             if (claim := claims.get(f"{kind}:{name}:{level}"))
         }
         yield answer(results, name, asked, levels, claims)
-
-
-def heading(name: str, asked: Record) -> str:
-    """Return a question as its author words it, else its name."""
-    return escape(asked["question"] or spaced(name).capitalize())
 
 
 def answer(
@@ -82,9 +77,9 @@ def answer(
         value = f"largest: {plain(largest)} {numbers[largest]}"
     else:
         text, value = "no verdict", ""
-    target = f"question-{name}"
+    target, asks = f"question-{name}", escape(results.question(name))
     said = sentence(results, reference, levels, words)
-    return Answer(name, heading(name, asked), text, value, target, headline, said)
+    return Answer(name, asks, text, value, target, headline, said)
 
 
 def sentence(
