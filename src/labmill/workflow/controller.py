@@ -6,6 +6,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from labmill.core.snakemake_internals import (
     Stopped,
     WorkflowLockedError,
     extend_execution,
+    listed_jobs,
     target_files,
 )
 from labmill.core.trees import JsonObject
@@ -26,7 +28,6 @@ from labmill.plan.plan import Plan
 from labmill.plan.rerun_reasons import explanation
 from labmill.study.check_networks import check_networks
 from labmill.watch.handler import LogHandler
-from labmill.watch.study_files import kept_jobs
 from labmill.workflow.check_words import check_words
 
 # Exit status where jobs failed and all others finished, so that a report of the others
@@ -54,6 +55,8 @@ class Controller:
             }
             (self.announce if dry else self.prepare)(plans)
 
+        LogHandler.plans = self.plans
+        LogHandler.listed = partial(listed_jobs, workflow)
         extend_execution(workflow, prepare)
         execute = workflow.execute
 
@@ -108,7 +111,6 @@ class Controller:
             orphaned_jobs.wait(plans)
         for plan in plans.values():
             remove_partial(Path(plan.results))
-        LogHandler.kept = [job for plan in plans.values() for job in kept_jobs(plan)]
         if (budget := self.config.get("budget")) is not None:
             costs = cost_estimate.estimates(plans.values(), self.config)
             if refused := cost_estimate.over_budget(costs, budget):
