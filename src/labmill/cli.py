@@ -233,6 +233,8 @@ def run_init(called: argparse.Namespace) -> None:
 
 def run_study(called: argparse.Namespace) -> int:
     """Build a study in the working directory."""
+    # What follows takes seconds to import.
+    print(f"Reading the study {called.study} …", file=sys.stderr, flush=True)
     from labmill.workflow.project import run
     from labmill.workflow.targets import parse_study
 

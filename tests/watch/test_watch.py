@@ -22,7 +22,7 @@ from labmill.core.progress import JobState
 from labmill.plan.plan import Plan
 from labmill.watch import board as board_module
 from labmill.watch.board import Board, Job
-from labmill.watch.ending import answers
+from labmill.watch.ending import answers, ending, most_important
 from labmill.watch.handler import LogHandler, failure
 from labmill.watch.terminal import EVERY, Terminal, job_cells, view
 
@@ -400,11 +400,38 @@ def test_the_view_costs_less_than_a_hundredth_of_the_steps(tmp_path: Path):
     assert seconds["draw"] < EVERY / 100 * 2, "once for both cores"
 
 
+def answer(question: str, topic: str, headline: list[str] | None = None, **more):
+    row = {"question": question, "answer": "x better than y", "number": "+1 point"}
+    return row | {"topic": topic, "headline": headline} | more
+
+
 def test_answers_are_plain_text(tmp_path: Path):
     record = tmp_path / "report.json"
-    row = {"question": "Which?", "answer": "x better than y", "number": "+1 point"}
-    record.write_text(json.dumps({"sentence": r"a\*b is best", "answers": [row] * 9}))
-    first, *others = answers(record)
-    assert first == "a*b is best"
-    assert others == ["- Which? x better than y (+1 point)"] * 3
-    assert answers(tmp_path / "none.json") == []
+    rows = [answer(r"Which\*?", "results")]
+    record.write_text(json.dumps({"sentence": r"a\*b is best", "answers": rows}))
+    best = "Which*? → x better than y (+1 point)"
+    assert answers(record) == (["a*b is best", best], 0)
+    rows[0]["sentence"] = r"a\*b is best"
+    record.write_text(json.dumps({"sentence": r"a\*b is best", "answers": rows}))
+    assert answers(record) == ([best], 0)
+    assert answers(tmp_path / "none.json") == ([], 0)
+
+
+def test_of_many_answers_the_most_important_three(tmp_path: Path):
+    decided = ["+1 point", "of x"]
+    rows = [
+        answer("Positions?", "comparisons"),
+        answer("Activation?", "comparisons"),
+        answer("Network?", "comparisons", decided),
+        answer("Pruning?", "pruning"),
+    ]
+    found = [row["question"] for row in most_important(rows)]
+    assert found == ["Positions?", "Network?", "Pruning?"]
+    rows = [row | {"headline": decided} for row in rows]
+    found = [row["question"] for row in most_important(rows)]
+    assert found == ["Positions?", "Activation?", "Pruning?"]
+    report = tmp_path / "results/report.html"
+    report.parent.mkdir()
+    report.with_suffix(".json").write_text(json.dumps({"answers": rows}))
+    *said, files, _ = ending(report)
+    assert len(said) == 3 and files.startswith("Report, with 1 more answer: ")

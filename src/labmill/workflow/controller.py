@@ -28,6 +28,7 @@ from labmill.plan.plan import Plan
 from labmill.plan.rerun_reasons import explanation
 from labmill.study.check_networks import check_networks
 from labmill.watch.handler import LogHandler
+from labmill.watch.terminal import show
 from labmill.workflow.check_words import check_words
 
 # Exit status where jobs failed and all others finished, so that a report of the others
@@ -102,6 +103,7 @@ class Controller:
         if site:
             site.check_modules()
         check_writable([plan.results for plan in plans.values()])
+        show("Checking the networks …")
         for plan in plans.values():
             check_words(plan)
             check_networks(plan.resolved.values(), plan.facts, plan.source, plan.study)
@@ -117,6 +119,7 @@ class Controller:
                 raise LabmillError(refused)
         if not self.config.get("partial"):
             packs.run(plans.values(), self.config)
+        show("Comparing with the results on disk …")
 
 
 def check_writable(results: list[str]) -> None:
