@@ -119,23 +119,25 @@ def test_the_line_of_a_prune_job_says_its_step_and_what_it_does(handler: LogHand
 
 
 def test_jobs_are_listed_by_snakemake_not_by_the_files(handler: LogHandler):
-    def job(rule: str, number: int) -> dict:
-        at = {"variant": "cnn", "seed": str(number)}
-        return {
-            "rule_name": rule,
-            "wildcards": at,
-            "log": ["x.log"],
-            "output": [f"{rule}{number}"],
-        }
+    def job(number: int) -> SimpleNamespace:
+        at, output = {"variant": "cnn", "seed": str(number)}, [f"train{number}"]
+        rule = SimpleNamespace(name="train")
+        return SimpleNamespace(rule=rule, wildcards=at, log=["x.log"], output=output)
 
-    handler.listed = lambda: [(job("train", 0), False), (job("train", 1), True)]
+    jobs = [job(0), job(1)]
+    handler.workflow = SimpleNamespace(
+        dag=SimpleNamespace(
+            jobs=jobs,
+            finished=lambda one: False,
+            needrun=lambda one: one is not jobs[0],
+        )
+    )
     handler.emit(record(LogEvent.RUN_INFO, stats={"train": 1, "total": 1}))
     assert [*handler.board.kept] == ["train0"] and [*handler.board.waiting] == [
         "train1"
     ]
     assert (handler.board.done, handler.board.total) == (1, 2)
-    # A checkpoint decided that there is more.
-    handler.listed = lambda: [(job("train", n), n > 0) for n in range(3)]
+    jobs.append(job(2))  # a checkpoint decided that there is more
     handler.emit(record(LogEvent.PROGRESS, done=1, total=2))
     assert [*handler.board.waiting] == ["train1", "train2"]
     assert (handler.board.done, handler.board.total) == (2, 3)

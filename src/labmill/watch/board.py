@@ -272,7 +272,8 @@ class Board:
         """
         running = list(self.running.values())
         needed = self.needed(running)
-        work, alone, runs = 0.0, 0.0, Counter[tuple[str, str]]()
+        work, alone = 0.0, 0.0
+        runs: dict[tuple[str, str], float] = defaultdict(float)
         for job in [*running, *list(self.waiting.values())]:
             if self.idle or (found := needed(job)) is None:
                 return None
@@ -292,7 +293,7 @@ class Board:
 
         Without any: of its variant's training, else of any; of other rules, as assumed.
         """
-        samples = {kind: times for kind, times in self.work.items() if times}
+        samples = {kind: list(times) for kind, times in self.work.items() if times}
         for job in running:
             if job.kind not in samples and (whole := job.whole):
                 samples[job.kind] = [whole * job.threads]

@@ -6,9 +6,9 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from snakemake.common import NOTHING_TO_BE_DONE_MSG
 from snakemake.logging import (
@@ -22,6 +22,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from labmill.core.logs import QUIET_JOBS
 from labmill.core.progress import duration
+from labmill.core.snakemake_internals import listed_jobs
 from labmill.core.trees import Settings
 from labmill.plan.plan import Plan
 from labmill.watch.board import Board, Job
@@ -46,11 +47,9 @@ PLACE = re.compile(r'RuleException:|\w+ in file ".*", line \d+:|  File ".*", lin
 class LogHandler(LogHandlerBase):
     """Show the run of a study in the terminal, or as few lines where there is none."""
 
-    # Of this process: the plans by study path, and what yields Snakemake's jobs.
+    # Of this process: Snakemake's workflow, and the plans by study path.
+    workflow: ClassVar[Any] = None
     plans: ClassVar[Mapping[str, Plan]] = {}
-    listed: ClassVar[Callable[[], Iterable[tuple[Settings, bool]]]] = staticmethod(
-        lambda: ()
-    )
 
     def __post_init__(self) -> None:
         """Choose the view."""
@@ -150,7 +149,8 @@ class LogHandler(LogHandlerBase):
 
     def list_jobs(self) -> list[Job]:
         """Note the jobs that will run; return those that are done."""
-        listed = [(self.job_of(values), runs) for values, runs in self.listed()]
+        found = listed_jobs(self.workflow) if self.workflow else ()
+        listed = [(self.job_of(values), runs) for values, runs in found]
         running = {job.output for job in self.board.running.values()}
         self.board.waiting = {
             job.output: job

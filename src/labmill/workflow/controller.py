@@ -6,7 +6,6 @@ import signal
 import sys
 import tempfile
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from labmill.core.snakemake_internals import (
     Stopped,
     WorkflowLockedError,
     extend_execution,
-    listed_jobs,
     target_files,
 )
 from labmill.core.trees import JsonObject
@@ -56,8 +54,7 @@ class Controller:
             }
             (self.announce if dry else self.prepare)(plans)
 
-        LogHandler.plans = self.plans
-        LogHandler.listed = partial(listed_jobs, workflow)
+        LogHandler.workflow, LogHandler.plans = workflow, self.plans
         extend_execution(workflow, prepare)
         execute = workflow.execute
 
