@@ -235,11 +235,17 @@ def run_init(called: argparse.Namespace) -> None:
 
 def run_study(called: argparse.Namespace) -> int:
     """Build a study in the working directory."""
+    say_reading(called)
     from labmill.workflow.project import run
     from labmill.workflow.targets import parse_study
 
     study_path = parse_study(called.study, called.scale)
     return run(study_path, called.profile, called.further, changes_of(called.set))
+
+
+def say_reading(called: argparse.Namespace) -> None:
+    """Say what is done at once, before imports that take seconds."""
+    print(f"Reading the study {called.study} …", file=sys.stderr, flush=True)
 
 
 def changes_of(given: Sequence[str]) -> dict[str, Any]:
@@ -288,6 +294,7 @@ def run_plan(called: argparse.Namespace) -> None:
 
 def run_watch(called: argparse.Namespace) -> None:
     """Show a study until it is complete."""
+    say_reading(called)
     from labmill.watch.follow import follow
 
     plan = read_plan(called)

@@ -157,3 +157,11 @@ def test_a_job_that_a_signal_ended_waits_for_the_signal(
     began = time.monotonic()
     stop.expect(0.2)
     assert time.monotonic() - began >= 0.2, "nobody else was stopped"
+
+
+def test_the_jobs_of_a_workflow_are_known():
+    from snakemake.dag import DAG
+    from snakemake.workflow import Workflow
+
+    assert {"jobs", "finished", "needrun"} <= vars(DAG).keys()
+    assert isinstance(vars(Workflow)["dag"], property)

@@ -16,6 +16,7 @@ from sklearn.datasets import load_digits
 
 from helpers.data_records import made_card
 from helpers.job_records import provenance_of, run_files, save_network
+from labmill.core import progress
 from labmill.core.errors import LabmillError
 from labmill.plan.run_jobs import DECIDES
 from labmill.pruning import loaded_run
@@ -174,6 +175,22 @@ def test_a_step_leaves_a_smaller_network_and_says_what_it_cost(data, dense, tmp_
     assert jobs[0] == jobs[1]
     with (folder / "history.csv").open() as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1"]
+
+
+def test_a_running_step_publishes_what_it_does(data, dense, tmp_path, monkeypatch):
+    states = []
+    monkeypatch.setattr(progress, "_write", lambda: states.append(progress._state))
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+    progress.open_state(tmp_path / "x.log")
+    _, record = next(steps(data, dense, tmp_path, most=1))
+    progress.close_state()
+    choosing = next(s for s in states if s.doing == "choosing units to remove")
+    assert choosing.validation_accuracy == record["before"] and choosing.epochs is None
+    tuning = [s for s in states if s.doing == "fine-tuning"]
+    assert tuning[0].validation_accuracy == record["after_pruning"]
+    begun = next(s for s in tuning if s.epochs)
+    assert begun.validation_accuracy == record["after_pruning"], "until an epoch ends"
+    assert tuning[-1].epoch == 1
 
 
 def test_after_pruning_is_the_network_without_its_units(data, dense, tmp_path):

@@ -1,8 +1,10 @@
 """What the views of a running study show, from Snakemake's events."""
 
 import io
+import itertools
 import json
 import logging
+import random
 import time
 from collections import Counter
 from pathlib import Path
@@ -18,10 +20,11 @@ from labmill.core.errors import LabmillError
 from labmill.core.logs import logged
 from labmill.core.progress import JobState
 from labmill.plan.plan import Plan
+from labmill.watch import board as board_module
 from labmill.watch.board import Board, Job
-from labmill.watch.ending import answers
+from labmill.watch.ending import answers, ending, most_important
 from labmill.watch.handler import LogHandler, failure
-from labmill.watch.terminal import EVERY, Terminal, view
+from labmill.watch.terminal import EVERY, Terminal, job_cells, view
 
 SETTINGS = SimpleNamespace(
     dryrun=False,
@@ -93,8 +96,53 @@ def test_the_quickstart_takes_at_most_60_lines(
         handler.emit(record(LogEvent.JOB_FINISHED, job_id=number))
     handler.close()
     lines = capsys.readouterr().err.splitlines()
-    assert 20 < len(lines) <= 60 < len(jobs)
+    # Besides: four lines of a start, three answers, one for each quiet minute.
+    assert 20 < len(lines) <= 50 < len(jobs)
     assert any(f"[{len(jobs)}/{len(jobs)}] write the report" in line for line in lines)
+
+
+def test_the_line_of_a_prune_job_says_its_step_and_what_it_does(handler: LogHandler):
+    study = ROOT / "studies/quickstart.yaml"
+    handler.plans = {"quickstart": Plan(study)}
+    at = {"study": "quickstart", "variant": "cnn", "seed": "0"}
+    at |= {"loop": "prune", "step": "2"}
+    values = {"rule_name": "prune", "wildcards": at, "log": ["x.log"], "output": ["x"]}
+    job = handler.job_of(values)
+    assert job.line == "prune cnn seed 0 step 2 of 3: waiting to start"
+    state = {"began": 0.0, "updated": 0.0, "host": "", "pid": 1}
+    state |= {"doing": "choosing units to remove", "validation_accuracy": 0.93}
+    job.state = JobState(**state)
+    cells = job_cells(job)
+    assert cells[0] == "prune cnn seed 0 step 2 of 3: choosing units to remove"
+    assert "93.0 %" in cells
+    job.state = JobState(**state, epochs=3, epoch=1.0)
+    assert job_cells(job)[:2] == ["prune cnn seed 0 step 2 of 3", "1/3"]
+
+
+def test_jobs_are_listed_by_snakemake_not_by_the_files(handler: LogHandler):
+    def job(number: int) -> SimpleNamespace:
+        at, output = {"variant": "cnn", "seed": str(number)}, [f"train{number}"]
+        rule = SimpleNamespace(name="train")
+        return SimpleNamespace(rule=rule, wildcards=at, log=["x.log"], output=output)
+
+    jobs = [job(0), job(1)]
+    handler.workflow = SimpleNamespace(
+        dag=SimpleNamespace(
+            jobs=jobs,
+            finished=lambda one: False,
+            needrun=lambda one: one is not jobs[0],
+        )
+    )
+    handler.emit(record(LogEvent.RUN_INFO, stats={"train": 1, "total": 1}))
+    assert [*handler.board.kept] == ["train0"] and [*handler.board.waiting] == [
+        "train1"
+    ]
+    assert (handler.board.done, handler.board.total) == (1, 2)
+    jobs.append(job(2))  # a checkpoint decided that there is more
+    handler.emit(record(LogEvent.PROGRESS, done=1, total=2))
+    assert [*handler.board.waiting] == ["train1", "train2"]
+    assert (handler.board.done, handler.board.total) == (2, 3)
+    handler.close()
 
 
 def test_a_failed_job_shows_its_error_and_log_and_nothing_else(
@@ -192,18 +240,95 @@ def test_a_published_curve_is_short_and_ends_at_the_last_epoch(epochs: int):
 
 def test_time_left_is_what_jobs_of_the_rule_took():
     board = Board(cores=2, total=5)
-    board.planned.update(train=4, report=1)
-    assert board.seconds_left() is None
-    board.start(1, Job("train", {"variant": "a", "seed": "0"}))
+    trainings = [training("a", seed) for seed in range(4)]
+    report = Job("report", {}, outputs=["report.html"])
+    board.waiting = {job.output: job for job in [*trainings, report]}
+    assert board.expected_seconds() is None
+    board.start(1, trainings[0])
     board.running[1].began -= 30
     board.finish(1)
-    board.done = 1
-    # Three trainings of 30 s each and a report of 20 s on two cores.
-    assert board.seconds_left() == pytest.approx(55, abs=1)
+    # Three trainings of 30 s each on two cores, and a report of 20 s on one.
+    assert board.expected_seconds() == pytest.approx(65, abs=1)
     # One that resumed: 10 s of it are left, and half of it was done before.
     state = JobState(began=0, updated=0, host="", pid=1, done=0.5, seconds_left=10)
-    board.start(2, Job("train", {"variant": "a", "seed": "1"}, state=state))
-    assert board.seconds_left() == pytest.approx((10 + 2 * 25 + 20) / 2, abs=1)
+    trainings[1].state = state
+    board.start(2, trainings[1])
+    left = (10 + 15) / 2  # by its own speed, and by the other's
+    assert board.expected_seconds() == pytest.approx((left + 60) / 2 + 20, abs=1)
+    trainings[2].began = time.time() - 100
+    trainings[2].state = None
+    board.start(3, trainings[2])
+    assert trainings[2].left(30) == pytest.approx(20, abs=1), "longer than others"
+
+
+def training(variant: str, seed: int) -> Job:
+    at = {"variant": variant, "seed": str(seed)}
+    return Job("train", at, outputs=[f"{variant}/{seed}"])
+
+
+# Seconds of the jobs of a study as two cores took them, and how much they vary.
+TOOK = {"a": 90.0, "b": 25.0, "c": 45.0, "evaluate": 2.0, "prune": 20.0, "report": 25.0}
+VARIES = 0.25
+
+
+@pytest.mark.parametrize("drawn", range(3))
+def test_the_time_left_is_steady_and_about_right(
+    drawn: int, monkeypatch: pytest.MonkeyPatch
+):
+    """Once a job of each kind has ended: right to a factor of 1.5, on two cores."""
+    clock, draw = SimpleNamespace(now=1000.0), random.Random(drawn)
+    monkeypatch.setattr(board_module.time, "time", lambda: clock.now)
+    board, ends, numbers = Board(cores=2), {}, itertools.count()
+    ready: list[list[Job]] = []  # jobs that follow each other
+    for variant, seed in itertools.product("abc", range(6)):
+        at, folder = {"variant": variant, "seed": str(seed)}, f"{variant}{seed}"
+        rules = ["train", "evaluate"] + ["prune"] * 3 * (variant == "b")
+        ready.append([Job(r, at, "", [f"{folder}{n}"]) for n, r in enumerate(rules)])
+    last = Job("report", {}, "", ["report"])
+    board.waiting = {job.output: job for chain in ready for job in chain}
+    board.waiting["report"] = last
+    shown: list[tuple[float, float | None, bool]] = []
+
+    def publish(number: int) -> None:
+        job, passed = board.running[number], clock.now - board.running[number].began
+        whole = ends[number] - job.began
+        if job.rule in ("train", "prune") and passed > 3:
+            # The first steps are slow.
+            expected = (whole - passed) * (1 + 5 / passed)
+            state = {"began": job.began, "updated": clock.now, "host": "", "pid": 1}
+            state |= {"done": passed / whole, "seconds_left": expected}
+            job.state = JobState(**state)
+
+    chains: dict[int, list[Job]] = {}
+    while ready or chains:
+        for number in [n for n, end in ends.items() if end <= clock.now]:
+            board.finish(number)
+            del ends[number]
+            if left := chains.pop(number):
+                ready.insert(0, left)
+        while ready and len(ends) < 2:
+            job, *rest = ready.pop(0)
+            number = next(numbers)
+            chains[number] = rest
+            board.start(number, job)
+            usual = TOOK.get(job.rule) or TOOK[job.wildcards["variant"]]
+            ends[number] = clock.now + usual * draw.uniform(1 - VARIES, 1 + VARIES)
+        if not ready and not ends and last.output in board.waiting:
+            ready.append([last])
+            continue
+        for number in ends:
+            publish(number)
+        known = {job.rule for job in [*board.waiting.values(), *board.running.values()]}
+        known -= {rule for (rule, _), times in board.work.items() if times}
+        shown.append((clock.now, board.seconds_left(), known <= {"report"}))
+        clock.now += 1
+    end = clock.now
+    told = [(at, said) for at, said, known in shown if known and said is not None]
+    assert len(told) > 0.5 * len(shown)
+    for at, said in told:
+        assert said < 1.5 * (end - at) + 10 and said > (end - at) / 1.5 - 10, end - at
+    for (_, before), (_, after) in itertools.pairwise(told):
+        assert abs(after - before) < 3 + 0.1 * before, "a jump"
 
 
 @pytest.mark.parametrize("height", [24, 60])
@@ -247,8 +372,9 @@ def test_the_view_costs_less_than_a_hundredth_of_the_steps(tmp_path: Path):
     """Measure what docs/performance.md states: `pytest -s tests/watch -k costs`."""
     log, curve = tmp_path / "a.log", tuple((n, 0.5, 0.9) for n in range(128))
     board = Board(cores=2, total=500)
-    board.planned.update(train=200, evaluate=200)
-    board.work["train"] = [3.0] * 50
+    jobs = [training(f"v{n % 20}", n) for n in range(400)]
+    board.waiting = {job.output: job for job in jobs}
+    board.work["train", "v0"].extend([3.0] * 50)
     for n in range(20):
         board.curves[f"v{n}"] = {"0": curve, "1": curve}
     for n in range(2):
@@ -277,11 +403,38 @@ def test_the_view_costs_less_than_a_hundredth_of_the_steps(tmp_path: Path):
     assert seconds["draw"] < EVERY / 100 * 2, "once for both cores"
 
 
+def answer(question: str, topic: str, headline: list[str] | None = None, **more):
+    row = {"question": question, "answer": "x better than y", "number": "+1 point"}
+    return row | {"topic": topic, "headline": headline} | more
+
+
 def test_answers_are_plain_text(tmp_path: Path):
     record = tmp_path / "report.json"
-    row = {"question": "Which?", "answer": "x better than y", "number": "+1 point"}
-    record.write_text(json.dumps({"sentence": r"a\*b is best", "answers": [row] * 9}))
-    first, *others = answers(record)
-    assert first == "a*b is best"
-    assert others == ["- Which? x better than y (+1 point)"] * 3
-    assert answers(tmp_path / "none.json") == []
+    rows = [answer(r"Which\*?", "results")]
+    record.write_text(json.dumps({"sentence": r"a\*b is best", "answers": rows}))
+    best = "Which*? → x better than y (+1 point)"
+    assert answers(record) == (["a*b is best", best], 0)
+    rows[0]["sentence"] = r"a\*b is best"
+    record.write_text(json.dumps({"sentence": r"a\*b is best", "answers": rows}))
+    assert answers(record) == ([best], 0)
+    assert answers(tmp_path / "none.json") == ([], 0)
+
+
+def test_of_many_answers_the_most_important_three(tmp_path: Path):
+    decided = ["+1 point", "of x"]
+    rows = [
+        answer("Positions?", "comparisons"),
+        answer("Activation?", "comparisons"),
+        answer("Network?", "comparisons", decided),
+        answer("Pruning?", "pruning"),
+    ]
+    found = [row["question"] for row in most_important(rows)]
+    assert found == ["Positions?", "Network?", "Pruning?"]
+    rows = [row | {"headline": decided} for row in rows]
+    found = [row["question"] for row in most_important(rows)]
+    assert found == ["Positions?", "Activation?", "Pruning?"]
+    report = tmp_path / "results/report.html"
+    report.parent.mkdir()
+    report.with_suffix(".json").write_text(json.dumps({"answers": rows}))
+    *said, files, _ = ending(report)
+    assert len(said) == 3 and files.startswith("Report, with 1 more answer: ")

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import torch_pruning  # noqa: F401  takes seconds: once in the worker, not in each job
+
 from labmill.core.logs import logged
 from labmill.core.records import Provenance
 from labmill.pruning.influence import influence

@@ -201,7 +201,8 @@ class Estimator:
             for value in planned.inputs.values()
             for path in ([value] if isinstance(value, str) else value)
         ]
-        cores = threads(self.plan, planned, self.cores)
+        at = planned.wildcards.get("variant", "")
+        cores = threads(self.plan, planned.rule, at, self.cores)
         made, size = tuple(planned.outputs.values()), self.megabytes(planned)
         return Cost(job.kind, seconds, basis, cores, size, tuple(reads), made)
 
@@ -234,8 +235,7 @@ class Estimator:
             epochs -= self.plan.earlier_rungs(run["variant"], planned.stage)[-1]
         if control := planned.wildcards.get("control"):
             loop = self.plan.study.pruning[planned.wildcards["loop"]]
-            open_ended = loop.drop is not None or loop.macs is not None
-            epochs *= min(loop.steps, OPEN_STEPS) if open_ended else loop.steps
+            epochs *= min(loop.steps, OPEN_STEPS) if loop.open_ended else loop.steps
             epochs += epochs_of(run["training"]) if control == "scratch" else 0
         trained = min(images(self.plan), recipe["labels"] or 10**12) * epochs
         network = self.networks.get(planned.output)
@@ -301,12 +301,12 @@ def labelled_images(plan: Plan) -> int:
     return whole
 
 
-def threads(plan: Plan, planned: PlannedJob, cores: int) -> int:
+def threads(plan: Plan, rule: str, variant: str, cores: int) -> int:
     """Return the cores that a job takes on a machine with so many."""
-    if planned.rule in ALL_CORES:
+    if rule in ALL_CORES:
         return cores
-    if planned.rule in TRAINING:
-        return plan.threads(planned.wildcards["variant"], cores)
+    if rule in TRAINING:
+        return plan.threads(variant, cores)
     return 1
 
 

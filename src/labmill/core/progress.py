@@ -40,6 +40,7 @@ class JobState(Record):
     pid: int
     ended: float | None = None
     error: str | None = None  # why the job failed
+    doing: str | None = None  # what it does now, in words
     epoch: float | None = None  # finished epochs, with the part of the present one
     epochs: int | None = None
     done: float | None = None  # the finished share of the work, 0..1

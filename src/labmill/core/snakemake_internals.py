@@ -24,7 +24,7 @@ from types import FrameType
 from typing import Any, ClassVar
 
 from labmill.core.job_workers import JobWorkers
-from labmill.core.trees import JsonObject
+from labmill.core.trees import JsonObject, Settings
 
 METADATA = Path(".snakemake/metadata")
 SNAKEMAKE_LOCKS = Path(".snakemake/locks")
@@ -261,6 +261,15 @@ def extend_execution(workflow: Any, prepare: Callable[[bool], None]) -> None:
                 raise JobsFailedError(str(error)) from error
 
     workflow.execute = extended
+
+
+def listed_jobs(workflow: Any) -> Iterator[tuple[Settings, bool]]:
+    """Yield the jobs that will run (True) or are done and kept, as log events show them."""
+    dag = workflow.dag
+    for job in list(dag.jobs):
+        if job.output and not dag.finished(job):
+            values = {"rule_name": job.rule.name, "wildcards": job.wildcards}
+            yield values | {"log": job.log, "output": job.output}, dag.needrun(job)
 
 
 @dataclass

@@ -96,7 +96,7 @@ def steps_made(
 ) -> int:
     """Return the number of steps of a pruning loop, which its results may decide."""
     pruning = study.study.pruning[loop]
-    if pruning.drop is None and pruning.macs is None:
+    if not pruning.open_ended:
         return pruning.steps
     for step in range(1, pruning.steps + 1):
         if records("prune", step_of(loop, variant, seed, step))["finished"]:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from labmill.core import registry
 from labmill.core.logs import log
+from labmill.core.progress import publish
 from labmill.core.records import Provenance, Settings
 from labmill.flops.counter import count
 from labmill.profiling.latency import latency
@@ -59,6 +60,7 @@ def measure(
             channels_last=trained.channels_last,
             task="sequence" if sequences else "classification",
         )
+        publish(doing="profiling steps")
         more["profile"] = profile(trace, network, job, device)
         log.info("a step: %.2f ms", more["profile"].step.median_ms)
     where = {"device": device_name(device), "threads": torch.get_num_threads()}
@@ -90,6 +92,7 @@ def latencies(
     for batch in sorted(
         {*settings["batches"], *(PROFILED if settings["profile"] else ())}
     ):
+        publish(doing=f"timing batches of {batch}")
         rows = images.repeat(-(-batch // len(images)), 1, 1, 1)
         pixels = ((rows[:batch] / 255 - mean) / std).to(device)
         pixels = pixels.contiguous(memory_format=layout_of(trained))

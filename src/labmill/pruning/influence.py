@@ -6,6 +6,7 @@ from pathlib import Path
 from scipy.stats import spearmanr
 
 from labmill.core.logs import log
+from labmill.core.progress import publish
 from labmill.core.records import Provenance
 from labmill.pruning.criteria import NEEDS_GRADIENTS, criterion
 from labmill.pruning.loaded_run import load_run
@@ -68,7 +69,9 @@ def real_influence(
     `whole` is the accuracy and loss of the whole network.
     """
     drops, rises = [], []
-    for unit in range(len(structure.group(layer))):
+    units = len(structure.group(layer))
+    for unit in range(units):
+        publish(doing=f"{layer}, unit {unit + 1} of {units}")
         with structure.silenced(layer, [unit]):
             accuracy, loss = validation.accuracy_and_loss(structure.model)
         drops.append(whole[0] - accuracy)

@@ -5,6 +5,7 @@ from pathlib import Path
 from torch import nn
 
 from labmill.core.logs import log
+from labmill.core.progress import publish
 from labmill.core.records import Provenance
 from labmill.pruning.criteria import NEEDS_GRADIENTS, criterion
 from labmill.pruning.loaded_run import LoadedRun, load_run, macs
@@ -53,8 +54,10 @@ def prune(
     dense_macs = past.dense_macs if past else macs(network)
 
     accuracy = validation.accuracy(network)
+    publish(doing="choosing units to remove", validation_accuracy=accuracy)
     removed = remove_units(loaded, structure, loop, layers, step)
     after_pruning = validation.accuracy(network)
+    publish(doing="fine-tuning", validation_accuracy=after_pruning)
     log.info("removed %s", {layer: len(units) for layer, units in removed.items()})
     training = loaded.run.training
     if not removed:

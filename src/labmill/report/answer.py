@@ -25,6 +25,7 @@ class Answer:
         target: anchor of the details.
         headline: the number in large type and what it is, where the answer is decided.
         sentence: the answer as a sentence that needs no question, where it has one.
+        topic: the section of the report that it is from.
     """
 
     about: str
@@ -34,6 +35,7 @@ class Answer:
     target: str
     headline: tuple[str, str] | None = None
     sentence: str | None = None
+    topic: str = ""
 
 
 def difference(claim: Mapping[str, Any], unit: str, digits: int) -> str:

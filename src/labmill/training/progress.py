@@ -66,10 +66,11 @@ class Progress:
             done=done / (self.epochs * self.steps),
             loss=loss,
             train_accuracy=last and last.train_accuracy,
-            validation_accuracy=curve[-1][2] if curve else None,
             images_per_second=last and last.images_per_second,
             seconds_left=self.seconds_left(now, done),
             curve=curve,
+            # Of a pruned network, its accuracy before fine-tuning is published already.
+            **({"validation_accuracy": curve[-1][2]} if curve else {}),
         )
 
     def log(self, now: float, done: int, loss: float) -> None:

@@ -6,8 +6,9 @@ import re
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from snakemake.common import NOTHING_TO_BE_DONE_MSG
 from snakemake.logging import (
@@ -21,10 +22,13 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from labmill.core.logs import QUIET_JOBS
 from labmill.core.progress import duration
+from labmill.core.snakemake_internals import listed_jobs
 from labmill.core.trees import Settings
+from labmill.plan.plan import Plan
 from labmill.watch.board import Board, Job
 from labmill.watch.ending import ending
 from labmill.watch.lines import Lines
+from labmill.watch.study_files import described
 from labmill.watch.terminal import Terminal, screen, show
 
 LAST_LINES = 12
@@ -43,8 +47,9 @@ PLACE = re.compile(r'RuleException:|\w+ in file ".*", line \d+:|  File ".*", lin
 class LogHandler(LogHandlerBase):
     """Show the run of a study in the terminal, or as few lines where there is none."""
 
-    # Of this process: jobs that were done before.
-    kept: ClassVar[list[Job]] = []
+    # Of this process: Snakemake's workflow, and the plans by study path.
+    workflow: ClassVar[Any] = None
+    plans: ClassVar[Mapping[str, Plan]] = {}
 
     def __post_init__(self) -> None:
         """Choose the view."""
@@ -113,24 +118,26 @@ class LogHandler(LogHandlerBase):
         board, event = self.board, getattr(record, "event", None)
         match event:
             case LogEvent.RUN_INFO:
-                stats = dict(getattr(record, "stats", None) or {})
-                board.keep(self.kept)
+                stats = getattr(record, "stats", None) or {}
+                board.keep(self.list_jobs())
                 board.done = len(board.kept)
-                board.total = int(stats.pop("total", 0)) + board.done
-                board.planned.update({k: int(v) for k, v in stats.items()})
+                board.total = int(stats.get("total", 0)) + board.done
                 self.opened().say(self.beginning())
             case LogEvent.RESOURCES_INFO:
                 board.cores = getattr(record, "cores", None) or board.cores
             case LogEvent.JOB_INFO:
-                board.start(int(record.__dict__["jobid"]), job_of(record.__dict__))
+                board.start(int(record.__dict__["jobid"]), self.job_of(record.__dict__))
             case LogEvent.JOB_FINISHED:
                 board.done += 1
                 if job := board.finish(int(record.__dict__["job_id"])):
                     self.opened().finished(job)
                     self.remember(job)
             case LogEvent.PROGRESS:
-                board.done = record.__dict__["done"] + len(board.kept)
-                board.total = record.__dict__["total"] + len(board.kept)
+                before, kept = board.total, len(board.kept)
+                board.done = record.__dict__["done"] + kept
+                board.total = record.__dict__["total"] + kept
+                if board.total != before:  # what a checkpoint decided
+                    self.list_jobs()
             case LogEvent.JOB_ERROR:
                 job = board.fail(int(record.__dict__["jobid"]))
                 if job is not None:
@@ -139,6 +146,31 @@ class LogHandler(LogHandlerBase):
                 self.once(str(record.msg))
             case LogEvent.ERROR:
                 self.once(str(record.msg))
+
+    def list_jobs(self) -> list[Job]:
+        """Note the jobs that will run; return those that are done."""
+        found = listed_jobs(self.workflow) if self.workflow else ()
+        listed = [(self.job_of(values), runs) for values, runs in found]
+        running = {job.output for job in self.board.running.values()}
+        self.board.waiting = {
+            job.output: job
+            for job, runs in listed
+            if runs and job.output not in running
+        }
+        return [job for job, runs in listed if not runs]
+
+    def job_of(self, record: Settings) -> Job:
+        """Return a job of Snakemake's."""
+        job = Job(
+            rule=record["rule_name"],
+            wildcards={k: str(v) for k, v in dict(record["wildcards"]).items()},
+            log=next(map(str, record["log"]), ""),
+            outputs=[str(path).split(" (")[0] for path in record["output"]],
+        )
+        if plan := self.plans.get(job.wildcards.get("study", "")):
+            described(job, plan)
+        job.threads = record.get("threads", job.threads)
+        return job
 
     def beginning(self) -> str:
         """Return the first line: how much there is to do, and where."""
@@ -205,17 +237,6 @@ def full_logs() -> list[str]:
 def plural(count: int, name: str) -> str:
     """Return a number and a noun: `1 job`, `2 jobs`."""
     return f"{count} {name}" if count == 1 else f"{count} {name}s"
-
-
-def job_of(record: Settings) -> Job:
-    """Return the job that Snakemake announced."""
-    return Job(
-        rule=record["rule_name"],
-        wildcards={k: str(v) for k, v in dict(record["wildcards"]).items()},
-        log=next(iter(record["log"]), ""),
-        outputs=[str(path).split(" (")[0] for path in record["output"]],
-        threads=int(record["threads"]),
-    )
 
 
 def failure(job: Job) -> str:

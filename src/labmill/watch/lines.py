@@ -58,4 +58,4 @@ def describe(job: Job) -> str:
         parts.append(f"epoch {at.epoch or 0:.0f}/{at.epochs}")
     if at and at.validation_accuracy is not None:
         parts.append(percent(at.validation_accuracy))
-    return f"{job.title} ({', '.join(parts)})" if parts else job.title
+    return f"{job.line} ({', '.join(parts)})" if parts else job.line

@@ -76,7 +76,7 @@ def write_page(path: Path, study: StudyFiles) -> None:
         updated=time.strftime("%H:%M:%S"),
         reload=RELOAD,
         report=study.report.name if study.complete else None,
-        jobs=[(job.title, job.state) for job in board.running.values()],
+        jobs=[(job.line, job.state) for job in board.running.values()],
         variants=[
             (
                 labels[name],

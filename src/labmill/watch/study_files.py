@@ -7,7 +7,6 @@ another machine.
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 from labmill.cluster.cost_estimate import threads
@@ -57,7 +56,6 @@ class StudyFiles:
                 self.numbers[planned.output] = len(self.numbers)
                 self.jobs[planned.output] = planned, watched(planned, self.plan)
         self.board.total = len(planned_jobs)
-        self.board.planned = Counter(planned.rule for planned in planned_jobs)
 
     def look(self) -> None:
         """Bring the board up to date."""
@@ -80,6 +78,11 @@ class StudyFiles:
                 self.finish(output, job, state)
         if len(self.finished) > before:
             self.list_jobs()
+        board.waiting = {
+            output: job
+            for output, (_, job) in self.jobs.items()
+            if output not in self.finished and self.numbers[output] not in board.running
+        }
         board.head = self.head()
 
     def made(self, planned: PlannedJob, state: JobState | None) -> bool:
@@ -100,8 +103,7 @@ class StudyFiles:
         job.ended = time.time()
         self.board.keep_curve(job)
         if state and state.ended:
-            work = (state.ended - state.began) * job.threads
-            self.board.work[job.rule].append(work)
+            self.board.work[job.kind].append(state.seconds * job.threads)
 
     def head(self) -> str:
         """Return a line: which process runs the study, what waits in the queue."""
@@ -136,13 +138,6 @@ class StudyFiles:
         return Path(self.plan.results, "report.html")
 
 
-def kept_jobs(plan: Plan) -> Iterator[Job]:
-    """Yield the jobs whose outputs are there and up to date."""
-    for planned in plan.jobs():
-        if not rerun_reason(planned.output, planned.job.record):
-            yield watched(planned, plan)
-
-
 def build_command(study_path: str) -> str:
     """Return the command that builds a study."""
     scale, _, name = study_path.rpartition("/")
@@ -159,10 +154,15 @@ def in_words(row: Queued) -> str:
 def watched(planned: PlannedJob, plan: Plan) -> Job:
     """Return the job of a view."""
     wildcards = dict(planned.wildcards)
-    return Job(
-        rule=planned.rule,
-        wildcards=wildcards,
-        log=planned.log,
-        outputs=list(planned.outputs.values()),
-        threads=threads(plan, planned, os.cpu_count() or 1),
-    )
+    outputs = list(planned.outputs.values())
+    return described(Job(planned.rule, wildcards, planned.log, outputs), plan)
+
+
+def described(job: Job, plan: Plan) -> Job:
+    """Add to a job its threads and the steps of its loop, by the plan of its study."""
+    variant, loop = (job.wildcards.get(key, "") for key in ("variant", "loop"))
+    job.threads = threads(plan, job.rule, variant, os.cpu_count() or 1)
+    if pruning := plan.study.pruning.get(loop):
+        most = "at most " if pruning.open_ended else ""
+        job.steps = f"of {most}{pruning.steps}"
+    return job

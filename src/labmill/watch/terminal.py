@@ -127,8 +127,10 @@ def overall(board: Board, width: int) -> RenderableType:
     row = Table.grid(padding=(0, 1))
     failed = f", {len(board.failed)} failed" if board.failed else ""
     trainings = ""
-    if (planned := sum(board.planned[rule] for rule in TRAINING)) and width >= WIDE:
-        ended = sum(board.ended[rule] for rule in TRAINING)
+    ended = sum(board.ended[rule] for rule in TRAINING)
+    pending = [*board.running.values(), *board.waiting.values()]
+    planned = ended + sum(job.rule in TRAINING for job in pending)
+    if planned and width >= WIDE:
         trainings = f" ({ended} of {planned} trainings)"
     row.add_row(
         Text(f"{board.done} of {board.total} jobs{trainings}{failed}", style="bold"),
@@ -205,7 +207,8 @@ def job_cells(job: Job) -> list[str]:
     """Return the cells of one running job."""
     at, passed = job.state, f"for {duration(job.seconds)}"
     if at is None or not at.epochs:
-        return [job.title, "", "", "", "", passed]
+        reached = percent(at.validation_accuracy) if at else ""
+        return [job.line, "", "", reached, "", passed]
     return [
         job.title,
         f"{at.epoch or 0:.0f}/{at.epochs}",

@@ -26,7 +26,7 @@ from labmill.plan.plan import Plan
 from labmill.plan.rerun_reasons import explanation
 from labmill.study.check_networks import check_networks
 from labmill.watch.handler import LogHandler
-from labmill.watch.study_files import kept_jobs
+from labmill.watch.terminal import show
 from labmill.workflow.check_words import check_words
 
 # Exit status where jobs failed and all others finished, so that a report of the others
@@ -54,6 +54,7 @@ class Controller:
             }
             (self.announce if dry else self.prepare)(plans)
 
+        LogHandler.workflow, LogHandler.plans = workflow, self.plans
         extend_execution(workflow, prepare)
         execute = workflow.execute
 
@@ -99,6 +100,7 @@ class Controller:
         if site:
             site.check_modules()
         check_writable([plan.results for plan in plans.values()])
+        show("Checking the networks …")
         for plan in plans.values():
             check_words(plan)
             check_networks(plan.resolved.values(), plan.facts, plan.source, plan.study)
@@ -108,13 +110,13 @@ class Controller:
             orphaned_jobs.wait(plans)
         for plan in plans.values():
             remove_partial(Path(plan.results))
-        LogHandler.kept = [job for plan in plans.values() for job in kept_jobs(plan)]
         if (budget := self.config.get("budget")) is not None:
             costs = cost_estimate.estimates(plans.values(), self.config)
             if refused := cost_estimate.over_budget(costs, budget):
                 raise LabmillError(refused)
         if not self.config.get("partial"):
             packs.run(plans.values(), self.config)
+        show("Comparing with the results on disk …")
 
 
 def check_writable(results: list[str]) -> None:

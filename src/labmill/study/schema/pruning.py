@@ -64,6 +64,11 @@ class Pruning(Section):
         "last", description="Steps whose latency is measured, for the first seed."
     )
 
+    @property
+    def open_ended(self) -> bool:
+        """Whether accuracy or operations decide how many steps there are."""
+        return self.drop is not None or self.macs is not None
+
 
 class Influence(Section):
     """Remove every unit alone, measure the effect, and compare it with the criteria."""

@@ -1,7 +1,7 @@
 """The first page: one sentence, three numbers, and an answer to each question."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isclose
 
 from labmill.core import registry
@@ -51,7 +51,9 @@ class FrontPage:
 def front_page(results: StudyResults) -> FrontPage:
     """Return the first page of a study's report."""
     answers = [
-        answer for name in registry.sections() for answer in topic(results, name)
+        replace(answer, topic=name)
+        for name in registry.sections()
+        for answer in topic(results, name)
     ]
 
     few = len(answers) <= FEW
