@@ -14,6 +14,7 @@ from labmill.core.errors import LabmillError
 from labmill.models.foreign import arguments_of, example, features, head_name
 from labmill.plan.plan import Plan
 from labmill.pruning.structure import Structure
+from labmill.study.check_constants import CONSTANTS, mistakes
 from labmill.study.check_networks import check_networks
 from labmill.study.schema import Training
 from labmill.training import checkpoint
@@ -152,6 +153,13 @@ def test_a_name_that_exists_twice_is_refused(project, plan):
 
 
 MIXER, CERTAINTY = "models/mixer.py", "metrics/certainty.py"
+STRIPES = "datasets/stripes.py"
+
+
+def test_labmills_own_constants_are_what_the_users_may_be():
+    for kind in CONSTANTS:
+        for name in registry.names(kind):
+            assert [*mistakes(kind, name)] == [], name
 
 
 @pytest.mark.parametrize(
@@ -169,7 +177,84 @@ MIXER, CERTAINTY = "models/mixer.py", "metrics/certainty.py"
         (MIXER, "class Mixer", "class Mix", f"{MIXER} lacks a func"),
         (CERTAINTY, "def metric", "def metrik", "certainty.py lacks a func"),
         (CERTAINTY, '"higher"', '"highr"', "did you mean 'higher'?"),
-        (CERTAINTY, "BETTER", "BETER", "BETTER: found None"),
+        (CERTAINTY, "BETTER", "BETER", "BETER: unknown constant; did you mean 'BETT"),
+        (CERTAINTY, 'BETTER = "higher"', "", "BETTER: missing"),
+        (CERTAINTY, '"%"', '"percent"', f"{CERTAINTY}: UNIT: found 'percent'; allowed"),
+        (
+            CERTAINTY,
+            '"mean certainty"',
+            "7",
+            "TITLE: found 7 (whole number); expected t",
+        ),
+        (
+            CERTAINTY,
+            '"mean certainty"',
+            "str(7)",
+            "TITLE: found str(7); expected a val",
+        ),
+        ("figures/heights.py", "CAPTION =", "WORDS =", "CAPTION: missing"),
+        ("figures/heights.py", '"One bar per variant."', "None", "ALT: found nothing"),
+        (
+            STRIPES,
+            '("across", "along", "none")',
+            '"abc"',
+            "CLASSES: found 'abc' (text)",
+        ),
+        (
+            STRIPES,
+            '("across", "along", "none")',
+            "{'a', 'b'}",
+            "(set); expected a list",
+        ),
+        (
+            STRIPES,
+            "IMAGE_SIZE = 8",
+            "IMAGE_SIZE = '8'",
+            "(text); expected a whole number",
+        ),
+        (STRIPES, "IMAGE_SIZE = 8", "IMAGE_SIZE = 0", "IMAGE_SIZE: found 0 (whole num"),
+        (
+            STRIPES,
+            "IMAGE_SIZE =",
+            "KIND = 'images'\nIMAGE_SIZE =",
+            "KIND: found 'images';",
+        ),
+        (
+            STRIPES,
+            "ORIGIN =",
+            "URLS = 'x'\nORIGIN =",
+            "URLS: found 'x' (text); expected",
+        ),
+        (STRIPES, "ORIGIN", "PAGE", "ORIGIN: missing"),
+        (
+            STRIPES,
+            "ORIGIN =",
+            "AUGMENTATION = {'crop': 'x'}\nORIGIN =",
+            "AUGMENTATION: f",
+        ),
+        ("augmentations/salt.py", "= 3", "= '3'", "salt.py: DRAWS: found '3' (text)"),
+        ("augmentations/salt.py", "= 3", "= -3", "DRAWS: found -3 (whole number)"),
+        ("augmentations/salt.py", "DRAWS", "DRAW", "DRAW: unknown constant; did you m"),
+        (
+            "losses/hinge.py",
+            "\n\nfrom",
+            "\nMIXED_LABELS = 1\nfrom",
+            "expected true or f",
+        ),
+        (MIXER, "\n\nfrom", "\nKIND = 'sequenc'\nfrom", "did you mean 'sequence'?"),
+        (MIXER, "\n\nfrom", "\nREQUIRES = {'dim': 'x'}\nfrom", "REQUIRES: found"),
+        *(
+            (MIXER, "\n\nfrom", f"\nREQUIRES = {{{requires}}}\nfrom", words)
+            for requires, words in (
+                ("'dims': ('dim > 1', 'is large')", "did you mean 'dim'?"),
+                (
+                    "'dim': ('dim > pach', 'is large')",
+                    "found 'pach'; did you mean 'patch",
+                ),
+                ("'dim': ('dim >', 'is large')", "REQUIRES['dim']: found 'dim >': inv"),
+                ("'dim': ('dim.real', 'is large')", "found '.real'"),
+            )
+        ),
         (
             "figures/heights.py",
             "def draw",
