@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from labmill.core.errors import LabmillError
 from labmill.models.foreign import arguments_of, example, features, head_name
 from labmill.plan.plan import Plan
 from labmill.pruning.structure import Structure
+from labmill.study.check import check_study
 from labmill.study.check_constants import CONSTANTS, mistakes
 from labmill.study.check_networks import check_networks
 from labmill.study.schema import Training
@@ -300,6 +302,38 @@ def test_what_own_code_raises_is_shown_with_its_line_before_training(
     with pytest.raises(LabmillError) as caught:
         check_networks(made.resolved.values(), made.facts, made.source, made.study)
     assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "words"),
+    [
+        ("image_folder", ""),
+        ("two", "returns (2, 3) for two images; expected logits, (2, 2)"),
+        ("unknown", ""),
+    ],
+)
+def test_a_network_is_tried_with_the_real_number_of_classes(
+    project, mill, dataset, words
+):
+    (project / "models/three.py").write_text(
+        "from torch import nn\n\n\ndef build():\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 3))\n"
+    )
+    (project / "datasets/unknown.py").write_text(
+        "CHANNELS = 3\nIMAGE_SIZE = 32\nORIGIN = 'x'\n\n\ndef decode(files): ...\n"
+    )
+    for name in "abc":
+        (project / "images/train" / name).mkdir(parents=True)
+    data = {"dataset": "image_folder", "arguments": {"path": "images"}}
+    if dataset == "two":
+        data["classes"] = ["a", "c"]
+    elif dataset == "unknown":
+        data = {"dataset": dataset}
+    more = {"title": "x", "data": data, "variants": {"a": {"model": {"name": "three"}}}}
+    found = check_study(mill.write(more))
+    with pytest.raises(LabmillError) if words else nullcontext() as caught:
+        check_networks(found.variants.values(), found.facts, found.source, found.study)
+    assert words in str(caught and caught.value)
 
 
 @pytest.mark.parametrize("file", ["metrics/certainty.py", "figures/heights.py"])

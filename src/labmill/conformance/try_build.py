@@ -21,6 +21,9 @@ from labmill.core.project import own_errors
 from labmill.core.trees import Settings
 from labmill.models.foreign import features, needed_head
 
+# The classes of a network where only the images can tell how many there are.
+ANY = 10
+
 
 class NoCompiler:
     """Take the place of torch's compiler, which takes three seconds to import.
@@ -54,14 +57,15 @@ def try_build(name: str, arguments: Settings, use: Sequence[str] = ()) -> int | 
     of the study need is tried with networks that are not labmill's.
     """
     size, channels = arguments.get("image_size"), arguments.get("in_channels")
+    classes = arguments.get("num_classes")
     try:
         with own_errors(), torch.no_grad():
-            network = build_on_meta(name, arguments)
+            network = build_on_meta(name, {"num_classes": ANY, **arguments})
             if size and channels:
                 images = torch.empty(2, channels, size, size, device="meta")
                 logits = network(images)
                 if registry.is_foreign(name):
-                    check_logits(logits, arguments["num_classes"])
+                    check_logits(logits, classes)
                     try_uses(network, images, use)
         return sum(weights.numel() for weights in network.parameters())
     except (Exception, SystemExit, KeyboardInterrupt) as error:
@@ -77,12 +81,17 @@ def build_on_meta(name: str, arguments: Settings) -> Any:
         return registry.build(name, **arguments).to("meta")
 
 
-def check_logits(logits: object, classes: int) -> None:
+def check_logits(logits: object, classes: int | None) -> None:
     """Check what a user's own network returns for two images."""
     found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-    if not isinstance(logits, Tensor) or found != (2, classes):
+    if (
+        not isinstance(logits, Tensor)
+        or len(found) != 2
+        or found != (2, classes or found[1])
+    ):
         raise LabmillError(
-            f"returns {found} for two images; expected logits, (2, {classes})"
+            f"returns {found} for two images; expected logits, (2, "
+            f"{classes or 'classes'})"
         )
     if not logits.is_floating_point():
         raise LabmillError(f"returns {logits.dtype}; expected logits of a float type")

@@ -10,6 +10,7 @@ from labmill.core.errors import LabmillError, shown, suggest
 from labmill.core.registry import FACTS
 from labmill.core.trees import Settings
 from labmill.data.classes import resolve_classes
+from labmill.data.image_tree import class_folders
 from labmill.study.check_constants import FUNCTIONS, names_in, wrong_constants
 from labmill.study.error_messages import check_type
 from labmill.study.schema import Data, Model, Study
@@ -73,6 +74,8 @@ def check_data(data: Data, source: YamlSource) -> Facts:
 def classes_kept(data: Data, source: YamlSource) -> int | None:
     """Return the number of classes that the study keeps, where the dataset tells."""
     classes = registry.constant(DATASETS, data.dataset, "CLASSES")
+    if data.dataset == "image_folder":
+        classes = class_folders(data.arguments["path"])
     if not classes:
         return len(data.classes) if data.classes is not None else None
     key = "classes" if data.classes is not None else "roll_number"

@@ -60,8 +60,6 @@ def networks_of(
         given = {key: value for key, value in facts.items() if key in known and value}
         if variant.task == "rotation":
             given["num_classes"] = 4
-        # Where only the images can tell, any number shows whether it can be built.
-        given.setdefault("num_classes", 10)
         if "image_size" in known and "image_size" not in given:
             continue
         network: Settings = {"name": name}
