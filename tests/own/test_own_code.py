@@ -1,5 +1,6 @@
 """The user's own files beside the studies: found, checked, fingerprinted, named."""
 
+import json
 import shutil
 import tempfile
 from contextlib import nullcontext
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from helpers.workflow_run import ROOT, TINY
-from labmill.conformance.try_build import try_build
+from labmill.conformance.try_build import try_build, try_item
 from labmill.core import registry
 from labmill.core.errors import LabmillError
 from labmill.models.foreign import arguments_of, example, features, head_name
@@ -289,7 +290,7 @@ def test_a_mistake_is_one_message_before_anything_is_imported(
         (
             "self.stem(x)",
             "__import__('os')._exit(0)",
-            "ends the process that builds it",
+            "ends the process that tries it",
         ),
         ("self.stem(x)", "print(1) or x.step", "line 20, in forward: Attr"),
     ],
@@ -302,6 +303,124 @@ def test_what_own_code_raises_is_shown_with_its_line_before_training(
     with pytest.raises(LabmillError) as caught:
         check_networks(made.resolved.values(), made.facts, made.source, made.study)
     assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+SALT, HINGE = "augmentations/salt.py", "losses/hinge.py"
+LION = "optimizers/lion.py"
+# What is wrong in one of the files: file, old, new, where in the study, and the message.
+UNUSABLE = [
+    (CERTAINTY, "logits.max", "logits.min", "metrics[0]", None),
+    (
+        CERTAINTY,
+        "shares.max(1)",
+        "shares[:, 3]",
+        "metrics[0]",
+        ", line 12, in metric: I",
+    ),
+    (CERTAINTY, ".mean()", "", "metrics[0]", ": found array([0."),
+    (
+        CERTAINTY,
+        ".mean()",
+        ".mean() * np.nan",
+        "metrics[0]",
+        ": returned nan for made-",
+    ),
+    (CERTAINTY, ".mean()", ".mean().item().hex()", "metrics[0]", ": found '0x1."),
+    (
+        CERTAINTY,
+        "shares =",
+        "exit()\n    shares =",
+        "metrics[0]",
+        ", in metric: System",
+    ),
+    (CERTAINTY, "shares =", "print()\n    shares =", "metrics[0]", None),
+    (
+        CERTAINTY,
+        "shares =",
+        "__import__('os')._exit(0)\n    shares =",
+        "metrics[0]",
+        ": ends the process that tries it",
+    ),
+    (
+        HINGE,
+        "margin=margin",
+        "marge=margin",
+        "hinged.training",
+        ", in loss: Type",
+    ),
+    (
+        HINGE,
+        "=margin)",
+        "=margin, reduction='none')",
+        "hinged.training",
+        "returned (12,)",
+    ),
+    (
+        HINGE,
+        "=margin)",
+        "=margin).item()",
+        "hinged.training",
+        "expected one number, a te",
+    ),
+    (HINGE, "=margin)", "=margin).detach()", "hinged.training", "without a gradient"),
+    (HINGE, "=margin)", "=margin).log() * 0 / 0", "hinged.training", ": returned nan"),
+    (LION, "grads, state", "grads", "lion.training", ": Lion.plain() takes"),
+    (
+        LION,
+        'state["momentum"]',
+        'state["first"]',
+        "lion.training",
+        ", in plain: KeyE",
+    ),
+    (LION, "param.sub_(", "torch.sub(param, ", "lion.training", ": changed no weight"),
+    (
+        SALT,
+        "255, images)",
+        "255.0, images)",
+        "salted.training",
+        "returned torch.float32",
+    ),
+    (
+        SALT,
+        "return torch.where",
+        "torch.where",
+        "salted.training",
+        "returned NoneType;",
+    ),
+    (
+        SALT,
+        "rows.long()",
+        "row.long()",
+        "salted.training",
+        ", in augment: Name",
+    ),
+]
+
+
+@pytest.fixture
+def tried_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try own code in this process: another one starts slowly."""
+    monkeypatch.setattr("labmill.study.check_networks.networks_of", lambda *_: ())
+    monkeypatch.setattr(
+        "labmill.study.check_networks.try_all",
+        lambda items: [try_item(json.loads(json.dumps(item))) for item in items],
+    )
+
+
+@pytest.mark.parametrize(("file", "old", "new", "at", "words"), UNUSABLE)
+def test_own_code_is_tried_before_training(
+    project, plan, request, file, old, new, at, words
+):
+    if "_exit" not in new:
+        request.getfixturevalue("tried_here")
+    edit(project / file, old, new)
+    made = plan()
+    with pytest.raises(LabmillError) if words else nullcontext() as caught:
+        check_networks(made.resolved.values(), made.facts, made.source, made.study)
+    if caught:
+        message = str(caught.value)
+        assert at in message and file in message and words in message
+        assert "\n" not in message
 
 
 @pytest.mark.parametrize(
