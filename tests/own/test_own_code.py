@@ -1,19 +1,23 @@
 """The user's own files beside the studies: found, checked, fingerprinted, named."""
 
+import json
 import shutil
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
 
 from helpers.workflow_run import ROOT, TINY
-from labmill.conformance.try_build import try_build
+from labmill.conformance.try_build import try_build, try_item
 from labmill.core import registry
 from labmill.core.errors import LabmillError
 from labmill.models.foreign import arguments_of, example, features, head_name
 from labmill.plan.plan import Plan
 from labmill.pruning.structure import Structure
+from labmill.study.check import check_study
+from labmill.study.check_constants import CONSTANTS, mistakes
 from labmill.study.check_networks import check_networks
 from labmill.study.schema import Training
 from labmill.training import checkpoint
@@ -152,6 +156,13 @@ def test_a_name_that_exists_twice_is_refused(project, plan):
 
 
 MIXER, CERTAINTY = "models/mixer.py", "metrics/certainty.py"
+STRIPES = "datasets/stripes.py"
+
+
+def test_labmills_own_constants_are_what_the_users_may_be():
+    for kind in CONSTANTS:
+        for name in registry.names(kind):
+            assert [*mistakes(kind, name)] == [], name
 
 
 @pytest.mark.parametrize(
@@ -169,7 +180,84 @@ MIXER, CERTAINTY = "models/mixer.py", "metrics/certainty.py"
         (MIXER, "class Mixer", "class Mix", f"{MIXER} lacks a func"),
         (CERTAINTY, "def metric", "def metrik", "certainty.py lacks a func"),
         (CERTAINTY, '"higher"', '"highr"', "did you mean 'higher'?"),
-        (CERTAINTY, "BETTER", "BETER", "BETTER: found None"),
+        (CERTAINTY, "BETTER", "BETER", "BETER: unknown constant; did you mean 'BETT"),
+        (CERTAINTY, 'BETTER = "higher"', "", "BETTER: missing"),
+        (CERTAINTY, '"%"', '"percent"', f"{CERTAINTY}: UNIT: found 'percent'; allowed"),
+        (
+            CERTAINTY,
+            '"mean certainty"',
+            "7",
+            "TITLE: found 7 (whole number); expected t",
+        ),
+        (
+            CERTAINTY,
+            '"mean certainty"',
+            "str(7)",
+            "TITLE: found str(7); expected a val",
+        ),
+        ("figures/heights.py", "CAPTION =", "WORDS =", "CAPTION: missing"),
+        ("figures/heights.py", '"One bar per variant."', "None", "ALT: found nothing"),
+        (
+            STRIPES,
+            '("across", "along", "none")',
+            '"abc"',
+            "CLASSES: found 'abc' (text)",
+        ),
+        (
+            STRIPES,
+            '("across", "along", "none")',
+            "{'a', 'b'}",
+            "(set); expected a list",
+        ),
+        (
+            STRIPES,
+            "IMAGE_SIZE = 8",
+            "IMAGE_SIZE = '8'",
+            "(text); expected a whole number",
+        ),
+        (STRIPES, "IMAGE_SIZE = 8", "IMAGE_SIZE = 0", "IMAGE_SIZE: found 0 (whole num"),
+        (
+            STRIPES,
+            "IMAGE_SIZE =",
+            "KIND = 'images'\nIMAGE_SIZE =",
+            "KIND: found 'images';",
+        ),
+        (
+            STRIPES,
+            "ORIGIN =",
+            "URLS = 'x'\nORIGIN =",
+            "URLS: found 'x' (text); expected",
+        ),
+        (STRIPES, "ORIGIN", "PAGE", "ORIGIN: missing"),
+        (
+            STRIPES,
+            "ORIGIN =",
+            "AUGMENTATION = {'crop': 'x'}\nORIGIN =",
+            "AUGMENTATION: f",
+        ),
+        ("augmentations/salt.py", "= 3", "= '3'", "salt.py: DRAWS: found '3' (text)"),
+        ("augmentations/salt.py", "= 3", "= -3", "DRAWS: found -3 (whole number)"),
+        ("augmentations/salt.py", "DRAWS", "DRAW", "DRAW: unknown constant; did you m"),
+        (
+            "losses/hinge.py",
+            "\n\nfrom",
+            "\nMIXED_LABELS = 1\nfrom",
+            "expected true or f",
+        ),
+        (MIXER, "\n\nfrom", "\nKIND = 'sequenc'\nfrom", "did you mean 'sequence'?"),
+        (MIXER, "\n\nfrom", "\nREQUIRES = {'dim': 'x'}\nfrom", "REQUIRES: found"),
+        *(
+            (MIXER, "\n\nfrom", f"\nREQUIRES = {{{requires}}}\nfrom", words)
+            for requires, words in (
+                ("'dims': ('dim > 1', 'is large')", "did you mean 'dim'?"),
+                (
+                    "'dim': ('dim > pach', 'is large')",
+                    "found 'pach'; did you mean 'patch",
+                ),
+                ("'dim': ('dim >', 'is large')", "REQUIRES['dim']: found 'dim >': inv"),
+                ("'dim': ('dim.real', 'is large')", "found '.real'"),
+            )
+        ),
         (
             "figures/heights.py",
             "def draw",
@@ -202,7 +290,7 @@ def test_a_mistake_is_one_message_before_anything_is_imported(
         (
             "self.stem(x)",
             "__import__('os')._exit(0)",
-            "ends the process that builds it",
+            "ends the process that tries it",
         ),
         ("self.stem(x)", "print(1) or x.step", "line 20, in forward: Attr"),
     ],
@@ -215,6 +303,156 @@ def test_what_own_code_raises_is_shown_with_its_line_before_training(
     with pytest.raises(LabmillError) as caught:
         check_networks(made.resolved.values(), made.facts, made.source, made.study)
     assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+SALT, HINGE = "augmentations/salt.py", "losses/hinge.py"
+LION = "optimizers/lion.py"
+# What is wrong in one of the files: file, old, new, where in the study, and the message.
+UNUSABLE = [
+    (CERTAINTY, "logits.max", "logits.min", "metrics[0]", None),
+    (
+        CERTAINTY,
+        "shares.max(1)",
+        "shares[:, 3]",
+        "metrics[0]",
+        ", line 12, in metric: I",
+    ),
+    (CERTAINTY, ".mean()", "", "metrics[0]", ": found array([0."),
+    (
+        CERTAINTY,
+        ".mean()",
+        ".mean() * np.nan",
+        "metrics[0]",
+        ": returned nan for made-",
+    ),
+    (CERTAINTY, ".mean()", ".mean().item().hex()", "metrics[0]", ": found '0x1."),
+    (
+        CERTAINTY,
+        "shares =",
+        "exit()\n    shares =",
+        "metrics[0]",
+        ", in metric: System",
+    ),
+    (CERTAINTY, "shares =", "print()\n    shares =", "metrics[0]", None),
+    (
+        CERTAINTY,
+        "shares =",
+        "__import__('os')._exit(0)\n    shares =",
+        "metrics[0]",
+        ": ends the process that tries it",
+    ),
+    (
+        HINGE,
+        "margin=margin",
+        "marge=margin",
+        "hinged.training",
+        ", in loss: Type",
+    ),
+    (
+        HINGE,
+        "=margin)",
+        "=margin, reduction='none')",
+        "hinged.training",
+        "returned (12,)",
+    ),
+    (
+        HINGE,
+        "=margin)",
+        "=margin).item()",
+        "hinged.training",
+        "expected one number, a te",
+    ),
+    (HINGE, "=margin)", "=margin).detach()", "hinged.training", "without a gradient"),
+    (HINGE, "=margin)", "=margin).log() * 0 / 0", "hinged.training", ": returned nan"),
+    (LION, "grads, state", "grads", "lion.training", ": Lion.plain() takes"),
+    (
+        LION,
+        'state["momentum"]',
+        'state["first"]',
+        "lion.training",
+        ", in plain: KeyE",
+    ),
+    (LION, "param.sub_(", "torch.sub(param, ", "lion.training", ": changed no weight"),
+    (
+        SALT,
+        "255, images)",
+        "255.0, images)",
+        "salted.training",
+        "returned torch.float32",
+    ),
+    (
+        SALT,
+        "return torch.where",
+        "torch.where",
+        "salted.training",
+        "returned NoneType;",
+    ),
+    (
+        SALT,
+        "rows.long()",
+        "row.long()",
+        "salted.training",
+        ", in augment: Name",
+    ),
+]
+
+
+@pytest.fixture
+def tried_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try own code in this process: another one starts slowly."""
+    monkeypatch.setattr("labmill.study.check_networks.networks_of", lambda *_: ())
+    monkeypatch.setattr(
+        "labmill.study.check_networks.try_all",
+        lambda items: [try_item(json.loads(json.dumps(item))) for item in items],
+    )
+
+
+@pytest.mark.parametrize(("file", "old", "new", "at", "words"), UNUSABLE)
+def test_own_code_is_tried_before_training(
+    project, plan, request, file, old, new, at, words
+):
+    if "_exit" not in new:
+        request.getfixturevalue("tried_here")
+    edit(project / file, old, new)
+    made = plan()
+    with pytest.raises(LabmillError) if words else nullcontext() as caught:
+        check_networks(made.resolved.values(), made.facts, made.source, made.study)
+    if caught:
+        message = str(caught.value)
+        assert at in message and file in message and words in message
+        assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("dataset", "words"),
+    [
+        ("image_folder", ""),
+        ("two", "returns (2, 3) for two images; expected logits, (2, 2)"),
+        ("unknown", ""),
+    ],
+)
+def test_a_network_is_tried_with_the_real_number_of_classes(
+    project, mill, dataset, words
+):
+    (project / "models/three.py").write_text(
+        "from torch import nn\n\n\ndef build():\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 3))\n"
+    )
+    (project / "datasets/unknown.py").write_text(
+        "CHANNELS = 3\nIMAGE_SIZE = 32\nORIGIN = 'x'\n\n\ndef decode(files): ...\n"
+    )
+    for name in "abc":
+        (project / "images/train" / name).mkdir(parents=True)
+    data = {"dataset": "image_folder", "arguments": {"path": "images"}}
+    if dataset == "two":
+        data["classes"] = ["a", "c"]
+    elif dataset == "unknown":
+        data = {"dataset": dataset}
+    more = {"title": "x", "data": data, "variants": {"a": {"model": {"name": "three"}}}}
+    found = check_study(mill.write(more))
+    with pytest.raises(LabmillError) if words else nullcontext() as caught:
+        check_networks(found.variants.values(), found.facts, found.source, found.study)
+    assert words in str(caught and caught.value)
 
 
 @pytest.mark.parametrize("file", ["metrics/certainty.py", "figures/heights.py"])

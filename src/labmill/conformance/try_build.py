@@ -1,7 +1,7 @@
-"""Build networks without memory or data: python -m labmill.conformance.try_build.
+"""Try networks without memory or data, and own code: python -m labmill.conformance.try_build.
 
 Reads a JSON list from stdin, one item per network: `name`, `arguments` of its `build`, and
-the sections of the study that `use` it.
+the sections of the study that `use` it; or what `try_own` takes.
 Writes a JSON list of the same length: the number of parameters, or what went wrong.
 """
 
@@ -20,6 +20,10 @@ from labmill.core.errors import LabmillError
 from labmill.core.project import own_errors
 from labmill.core.trees import Settings
 from labmill.models.foreign import features, needed_head
+
+FAULTS = (Exception, SystemExit, KeyboardInterrupt)
+# The classes of a network where only the images can tell how many there are.
+ANY = 10
 
 
 class NoCompiler:
@@ -54,18 +58,24 @@ def try_build(name: str, arguments: Settings, use: Sequence[str] = ()) -> int | 
     of the study need is tried with networks that are not labmill's.
     """
     size, channels = arguments.get("image_size"), arguments.get("in_channels")
+    classes = arguments.get("num_classes")
     try:
         with own_errors(), torch.no_grad():
-            network = build_on_meta(name, arguments)
+            network = build_on_meta(name, {"num_classes": ANY, **arguments})
             if size and channels:
                 images = torch.empty(2, channels, size, size, device="meta")
                 logits = network(images)
                 if registry.is_foreign(name):
-                    check_logits(logits, arguments["num_classes"])
+                    check_logits(logits, classes)
                     try_uses(network, images, use)
         return sum(weights.numel() for weights in network.parameters())
-    except (Exception, SystemExit, KeyboardInterrupt) as error:
-        return " ".join(f"{error}".split())[:300] or type(error).__name__
+    except FAULTS as error:
+        return reason(error)
+
+
+def reason(error: BaseException) -> str:
+    """Return what went wrong, in one line."""
+    return " ".join(f"{error}".split())[:300] or type(error).__name__
 
 
 def build_on_meta(name: str, arguments: Settings) -> Any:
@@ -77,12 +87,17 @@ def build_on_meta(name: str, arguments: Settings) -> Any:
         return registry.build(name, **arguments).to("meta")
 
 
-def check_logits(logits: object, classes: int) -> None:
+def check_logits(logits: object, classes: int | None) -> None:
     """Check what a user's own network returns for two images."""
     found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-    if not isinstance(logits, Tensor) or found != (2, classes):
+    if (
+        not isinstance(logits, Tensor)
+        or len(found) != 2
+        or found != (2, classes or found[1])
+    ):
         raise LabmillError(
-            f"returns {found} for two images; expected logits, (2, {classes})"
+            f"returns {found} for two images; expected logits, (2, "
+            f"{classes or 'classes'})"
         )
     if not logits.is_floating_point():
         raise LabmillError(f"returns {logits.dtype}; expected logits of a float type")
@@ -111,11 +126,25 @@ def layers_of(network: Any) -> dict[str, nn.Module]:
 
 
 def main() -> None:
-    """Build all networks on stdin; what they print goes to stderr."""
+    """Try all items on stdin; what they print goes to stderr."""
     NoCompiler.install()
     with os.fdopen(os.dup(1), "w") as answer:
         os.dup2(2, 1)
-        json.dump([try_build(**one) for one in json.load(sys.stdin)], answer)
+        json.dump([try_item(one) for one in json.load(sys.stdin)], answer)
+
+
+def try_item(item: Settings) -> int | str:
+    """Try a network, or an entry of the user's: 0 if that works."""
+    if "kind" not in item:
+        return try_build(**item)
+    # Late: networks alone need neither data nor optimizers.
+    from labmill.conformance.try_own import try_own
+
+    try:
+        try_own(**item)
+    except FAULTS as error:
+        return reason(error)
+    return 0
 
 
 if __name__ == "__main__":

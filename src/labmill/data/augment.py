@@ -46,17 +46,26 @@ class Registered:
     mixes: bool
 
     def __call__(self, images: Tensor, draws: Tensor, **partners: Tensor) -> Any:
-        """Return what the entry returns, if its images are as before in type and shape."""
+        """Return what the entry returns, if it is as expected in type and shape."""
         with project.own_errors():
             found = self.change(images, draws, **partners)
-        changed = found[0] if self.mixes else found
-        if changed.dtype != images.dtype or changed.shape != images.shape:
+        expected = (images, draws.new_empty(len(images))) if self.mixes else images
+        if described(found) != described(expected):
             raise LabmillError(
                 f"{project.place(registry.module(KIND, self.name))}: returned "
-                f"{changed.dtype} {tuple(changed.shape)}; expected {images.dtype} "
-                f"{tuple(images.shape)}"
+                f"{described(found)}; expected {described(expected)}"
             )
         return found
+
+
+def described(found: object) -> str:
+    """Return the type and shape of a tensor, or of each one in a tuple."""
+    match found:
+        case Tensor():
+            return f"{found.dtype} {tuple(found.shape)}"
+        case tuple():
+            return " and ".join(map(described, found))
+    return type(found).__name__
 
 
 def registered(settings: JsonObject) -> list[Registered]:

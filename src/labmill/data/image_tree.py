@@ -115,6 +115,18 @@ def find_images(path: str, broken: str | None = None) -> ImageTree:
     return tree
 
 
+def class_folders(path: str) -> tuple[str, ...]:
+    """Return the classes of a folder of images; nothing where `find_images` refuses it."""
+    try:
+        root = Path(path).expanduser()
+        folders = subfolders(root)
+        if parts := parts_of(root, folders):
+            folders = subfolders(root / parts["train"])
+    except (LabmillError, OSError, RuntimeError, ValueError):
+        return ()
+    return folders if len(folders) > 1 else ()
+
+
 def refuse(tree: ImageTree, lost: Sequence[str]) -> None:
     """Raise LabmillError if files are lost, naming all, or the first of many."""
     if lost:

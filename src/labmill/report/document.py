@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from labmill.core import registry
+from labmill.core.project import is_own, place
 from labmill.report import fonts
 from labmill.report.answer import DECIDED
 from labmill.report.claims.claim import Kind
@@ -203,7 +204,10 @@ class Document:
         if name in self.drawn:
             return Markdown("")
         self.drawn.add(name)
-        drawings = attempt(f"The figure {name}", lambda: drawn(name, self.results))
+        code = registry.module("report/figures", name)
+        own = place(code) if is_own(code) else ""
+        what = f"The figure {name}"
+        drawings = attempt(what, lambda: drawn(name, self.results), own=own)
         if isinstance(drawings, Unmade):
             return drawings
         blocks = []

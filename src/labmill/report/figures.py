@@ -77,4 +77,6 @@ def named(drawn: Drawn) -> Mapping[str, Figure]:
             return {f"part {i} of {len(drawn)}": one for i, one in enumerate(drawn, 1)}
         case Figure():
             return {"part 1 of 1": drawn}
-    return drawn
+        case Mapping():
+            return drawn
+    raise TypeError(f"draw returned {type(drawn).__name__}; expected a figure")

@@ -12,15 +12,14 @@ import numpy as np
 import pandas as pd
 
 from labmill.analysis.records import Examination, Formulations, Representation
-from labmill.core import registry
 from labmill.core.csv_tables import read_table
 from labmill.core.errors import LabmillError
 from labmill.core.files import read_json
 from labmill.core.fingerprint import digest
-from labmill.core.project import own_errors, place
 from labmill.core.records import Record
 from labmill.core.trees import flatten
 from labmill.evaluation.records import Metrics
+from labmill.evaluation.scores import further_score
 from labmill.profiling.records import Measurement
 from labmill.pruning.records import Influence, PruneRecord
 from labmill.search.chosen_settings import as_used
@@ -400,18 +399,12 @@ def add_further_metrics(row: Run, predictions: Path, names: Sequence[str]) -> No
         return
     with np.load(predictions) as arrays:
         for part in PARTS:
-            logits = arrays[f"{part}_logits"].astype(np.float64)
-            labels = arrays[f"{part}_labels"].astype(np.int64)
+            logits, labels = arrays[f"{part}_logits"], arrays[f"{part}_labels"]
             for name in names:
-                function = registry.load_entry("metrics", name)
-                with own_errors():
-                    value = function(logits, labels)
-                if not isinstance(value, int | float | np.number):
-                    where = place(registry.module("metrics", name))
-                    raise LabmillError(f"{where}: found {value!r}; expected one number")
+                value = further_score(name, logits, labels)
                 if math.isfinite(value):
                     field = f"{part}_logits"
-                    row.put(f"{part}_{name}", float(value), "predictions", field)
+                    row.put(f"{part}_{name}", value, "predictions", field)
 
 
 def add_measure(row: Run, measure: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from labmill.core.errors import LabmillError
 from labmill.core.logs import log
+from labmill.core.project import UntrustedCodeError, own_fault
 from labmill.report.text import Markdown, escape
 
 T = TypeVar("T")
@@ -21,25 +22,36 @@ class Unmade(Markdown):
         return iter((self,))
 
 
-def attempt(what: str, make: Callable[[], T]) -> T | Unmade:
+def attempt(what: str, make: Callable[[], T], *, own: str = "") -> T | Unmade:
     """Return what `make` returns, or a note where it fails.
 
+    `own`: the file, if it is the user's own code: its mistakes do not stop the report.
+
     Raises:
-        LabmillError: a mistake that the user can correct.
+        LabmillError: another mistake that the user can correct.
     """
     try:
         return make()
-    except LabmillError:
+    except UntrustedCodeError:
         raise
-    except Exception as error:
-        return Unmade(f"*{escape(reason(what, error))}*")
+    except (Exception, SystemExit) as error:
+        if isinstance(error, LabmillError | SystemExit) and not own:
+            raise
+        return Unmade(f"*{escape(reason(what, error, own=own))}*")
 
 
-def reason(what: str, error: Exception) -> str:
+def reason(what: str, error: BaseException, *, own: str = "") -> str:
     """Return and log why something cannot be made, with the line that failed."""
+    start = f"{what} cannot be made of these results"
+    if own:
+        fault = own_fault(error) or f"{error}"
+        fault = fault if fault.startswith(own) else f"{own}: {fault}"
+        sentence = f"{start}: {fault}."
+        log.warning("%s", sentence)
+        return sentence
     frame = traceback.extract_tb(error.__traceback__)[-1]
     sentence = (
-        f"{what} cannot be made of these results: {type(error).__name__}: {error} "
+        f"{start}: {type(error).__name__}: {error} "
         f"({Path(frame.filename).name}, line {frame.lineno})."
     )
     log.warning("%s Please report this fault of labmill.", sentence)

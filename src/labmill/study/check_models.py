@@ -1,8 +1,7 @@
 """Check datasets and models: names that exist, arguments that fit together."""
 
-import ast
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any, TypedDict
 
@@ -11,6 +10,8 @@ from labmill.core.errors import LabmillError, shown, suggest
 from labmill.core.registry import FACTS
 from labmill.core.trees import Settings
 from labmill.data.classes import resolve_classes
+from labmill.data.image_tree import class_folders
+from labmill.study.check_constants import FUNCTIONS, names_in, wrong_constants
 from labmill.study.error_messages import check_type
 from labmill.study.schema import Data, Model, Study
 from labmill.study.yaml_source import Path_, YamlSource
@@ -22,11 +23,6 @@ SHARED = ("momentum", "nesterov", "betas", "weight_decay")
 SHARED_BY_TORCH = ("betas", "weight_decay")
 # Arguments of its constructor that are no choice of a study.
 OF_TORCH = ("params", "lr", "foreach", "maximize", "capturable", "differentiable")
-# All that a condition in a model's REQUIRES may call.
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    function.__name__: function
-    for function in (len, min, max, all, any, sum, abs, isinstance, int, list)
-}
 # No layer is wider, no list of layers longer, no image larger.
 LARGEST_ARGUMENT = 10**6
 LONGEST_LIST = 1000
@@ -78,6 +74,8 @@ def check_data(data: Data, source: YamlSource) -> Facts:
 def classes_kept(data: Data, source: YamlSource) -> int | None:
     """Return the number of classes that the study keeps, where the dataset tells."""
     classes = registry.constant(DATASETS, data.dataset, "CLASSES")
+    if data.dataset == "image_folder":
+        classes = class_folders(data.arguments["path"])
     if not classes:
         return len(data.classes) if data.classes is not None else None
     key = "classes" if data.classes is not None else "roll_number"
@@ -111,7 +109,9 @@ def is_torch(name: str) -> bool:
 def check_arguments(
     kind: str, name: str, given: Settings, source: YamlSource, *at: Path_
 ) -> None:
-    """Check names, types and sizes of arguments against the entry's signature."""
+    """Check an entry's constants, and arguments against its signature."""
+    for mistake in wrong_constants(kind, name):
+        source.fail(mistake, *at)
     signature = registry.arguments(kind, name)
     allowed = {a.name: a for a in signature if a.name not in hidden(kind, name)}
     for key, value in given.items():
@@ -156,10 +156,10 @@ def check_model(model: Model, facts: Facts, source: YamlSource, *at: Path_) -> N
     if model.name not in registry.names(MODELS):
         known = registry.absence(MODELS, model.name)
         source.fail(f"found {shown(model.name)}; {known}", *named)
+    check_arguments(MODELS, model.name, model.arguments, source, *at)
     library = registry.library(model.name)
     if library and find_spec(library) is None:
         source.fail(f"{library} is not installed; `pip install {library}`", *named)
-    check_arguments(MODELS, model.name, model.arguments, source, *at)
     reads = registry.constant(MODELS, model.name, "KIND", "image")
     if reads != facts["kind"]:
         fitting = [
@@ -216,20 +216,12 @@ def check_requirements(
 
 def is_met(condition: str, values: Settings) -> bool:
     """Evaluate a condition of REQUIRES; True where only the images can tell."""
-    if any(isinstance(node, ast.Attribute) for node in ast.walk(ast.parse(condition))):
-        raise LabmillError(f"REQUIRES: {condition}: a condition has no attributes")
     try:
         return bool(eval(condition, {"__builtins__": FUNCTIONS}, values))
     except TypeError:
         return any(values.get(name) is None for name in names_in(condition))
     except (ArithmeticError, ValueError):
         return False
-
-
-def names_in(condition: str) -> set[str]:
-    """Return the names that a condition reads."""
-    tree = ast.parse(condition)
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
 def check_analyses(

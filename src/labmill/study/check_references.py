@@ -11,6 +11,7 @@ from typing import Any
 
 from labmill.core import registry
 from labmill.core.errors import shown, suggest
+from labmill.study.check_constants import wrong_constants
 from labmill.study.check_models import DATASETS
 from labmill.study.metrics import (
     HISTORY,
@@ -377,11 +378,8 @@ def wrong_figures(study: Study) -> Mistakes:
         if name is not None and name not in known:
             what = "metric" if kind == "metrics" else "figure"
             yield at, f"no {what} {shown(name)}; {registry.absence(kind, name)}"
-        elif name is not None and kind == "metrics":
-            better = registry.constant(kind, name, "BETTER")
-            if better not in ("higher", "lower"):
-                allowed = suggest(better, ("higher", "lower"))
-                yield at, f"metrics/{name}.py: BETTER: found {shown(better)}; {allowed}"
+        elif name is not None:
+            yield from ((at, mistake) for mistake in wrong_constants(kind, name))
 
 
 def wrong_tasks(study: Study) -> Mistakes:

@@ -239,11 +239,16 @@ def check_type(annotation: str, value: Any) -> str | None:
     ):
         return None
     try:
-        adapter: TypeAdapter[Any] = TypeAdapter(eval(annotation, ANNOTATIONS))
+        return misfit(eval(annotation, ANNOTATIONS), value)
     except (NameError, TypeError, PydanticSchemaGenerationError):
         return None
+
+
+def misfit(kind: Any, value: Any) -> str | None:
+    """Return why `value` is no literal of a type, or None if it is."""
+    adapter: TypeAdapter[Any] = TypeAdapter(kind)
     try:
-        adapter.validate_json(json.dumps(value), strict=True)
+        adapter.validate_json(json.dumps(value, default=repr), strict=True)
     except ValidationError as error:
         item = error.errors()[0]
         return explain(Section, (), item | {"input": value})
