@@ -400,7 +400,6 @@ UNUSABLE = [
 @pytest.fixture
 def tried_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try own code in this process: another one starts slowly."""
-    monkeypatch.setattr("labmill.study.check_networks.networks_of", lambda *_: ())
     monkeypatch.setattr(
         "labmill.study.check_networks.try_all",
         lambda items: [try_item(json.loads(json.dumps(item))) for item in items],
@@ -409,8 +408,9 @@ def tried_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("file", "old", "new", "at", "words"), UNUSABLE)
 def test_own_code_is_tried_before_training(
-    project, plan, request, file, old, new, at, words
+    project, plan, request, monkeypatch, file, old, new, at, words
 ):
+    monkeypatch.setattr("labmill.study.check_networks.networks_of", lambda *_: ())
     if "_exit" not in new:
         request.getfixturevalue("tried_here")
     edit(project / file, old, new)
