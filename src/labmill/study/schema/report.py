@@ -30,7 +30,9 @@ class Author(Section):
 class Comparison(Section):
     """A question about one factor, answered from the results."""
 
-    question: str | None = Field(None, description="Heading in the report.")
+    question: str | None = Field(
+        None, description="Heading in the report; numbers as in `report.text`."
+    )
     levels: dict[str, Members] = Field(
         description="Level → variants; the n-th variants of all levels are compared with "
         "each other (a level may be one variant, listed for each of the others). The "

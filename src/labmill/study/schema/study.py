@@ -31,7 +31,7 @@ class Study(Section):
     """One question, its variants, and the report that answers it."""
 
     title: Title = Field(description="Title of the report.")
-    question: str = Field("", description="The question, in Markdown.")
+    question: str = Field("", description="Markdown; numbers as in `report.text`.")
     author: Author = Field(
         default_factory=Author, description="Shown on the first page."
     )
