@@ -77,8 +77,10 @@ samples: $(READY)  ## [RESULTS="results/a results/b"]: put finished reports into
 pictures: $(READY) guard-NAME  ## NAME=<study>: record its terminal and live page for the README while it runs
 	$(BIN)/python scripts/pictures.py $(STUDY)
 
+# Long files first, so that neither worker waits for the other at the end.
 test: $(READY)  ## Run the tests, except slow ones and those that need SLURM daemons
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slurm and not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
+	  -m "not slurm and not slow" tests/workflow tests/archive tests
 
 # Many more generated inputs than `make test`: takes hours.
 testslow: $(READY)  ## Run the slow tests, and those of generated inputs with many more of them

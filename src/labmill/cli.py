@@ -244,8 +244,9 @@ def run_study(called: argparse.Namespace) -> int:
 
 
 def say_reading(called: argparse.Namespace) -> None:
-    """Say what is done at once, before imports that take seconds."""
-    print(f"Reading the study {called.study} …", file=sys.stderr, flush=True)
+    """Say in a terminal what is done, before imports that take seconds."""
+    if sys.stderr.isatty():
+        print(f"Reading the study {called.study} …", file=sys.stderr, flush=True)
 
 
 def changes_of(given: Sequence[str]) -> dict[str, Any]:

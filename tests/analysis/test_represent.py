@@ -169,6 +169,7 @@ STUDY = TINY | {
 }
 
 
+@pytest.mark.slow
 def test_a_pretext_and_what_begins_from_it_reach_the_report(mill: Mill):
     mill.write(STUDY)
     mill.build()

@@ -493,6 +493,24 @@ def test_every_damage_of_every_kind_of_file_is_named(analysed: Path):
     assert tried > 140
 
 
+@pytest.mark.parametrize("moved", ["", "x"])
+def test_a_file_without_a_digest_is_named(analysed: Path, moved: str):
+    path = analysed / "index.json"
+    honest = path.read_bytes()
+    index = json.loads(honest)
+    name = "results/synthetic/vit_sin_tanh/seed0/dense/predictions.npz"
+    digest = index["digests"].pop(name)
+    if moved:
+        index["digests"][name + moved] = digest
+    path.write_text(json.dumps(index))
+    try:
+        found = problems(analysed)
+    finally:
+        path.write_bytes(honest)
+    assert f"{name}: index.json has no digest of it" in found
+    assert not moved or f"found {name}x, which is a file of no run" in found
+
+
 def test_a_folder_in_the_place_of_a_file_is_named(analysed: Path):
     for name in DAMAGED:
         path = analysed / name

@@ -334,12 +334,13 @@ UNUSABLE = [
         ", in metric: System",
     ),
     (CERTAINTY, "shares =", "print()\n    shares =", "metrics[0]", None),
-    (
+    pytest.param(
         CERTAINTY,
         "shares =",
         "__import__('os')._exit(0)\n    shares =",
         "metrics[0]",
         ": ends the process that tries it",
+        marks=pytest.mark.slow,
     ),
     (
         HINGE,

@@ -131,6 +131,7 @@ def test_snakemakes_version_is_bounded_from_both_sides():
     assert re.search(r'"snakemake>=9\.27,<9\.28"', text)
 
 
+@pytest.mark.slow
 def test_list_changes_agrees_with_a_dry_run(finished: Mill):
     target = "results/tiny/report.html"
     done = finished.run(target, "--list-changes", "params")

@@ -55,7 +55,7 @@ def profiled(request, tmp_path_factory):
     )
     # Phases and whole step are timed after each other: where another process took the
     # core in between, once more.
-    for _ in range(3):
+    for _ in range(12):
         found = profile(
             trace, network(request.param), job, torch.device("cpu")
         ).model_dump()

@@ -43,12 +43,9 @@ def test_it_is_short_and_has_every_question(report_folder: Path):
     assert not JARGON.search(re.sub(r"\(.*?\)|\{.*?\}", "", page))
     rows = [line for line in page.splitlines() if "[details](#" in line]
     assert len(rows) == 4  # two questions, a search, a prune loop
-    for name, asked in STUDY["compare"].items():
-        assert any(
-            asked.get("question", name.capitalize()) in row
-            and f"(#question-{name})" in row
-            for row in rows
-        )
+    asked = {"positions": "how positions are told?", "network": "Can the ViT reach 9"}
+    for name, words in asked.items():
+        assert any(words in row and f"(#question-{name})" in row for row in rows)
     (hero,) = re.findall(r"\(figures/(\w+)\.svg\)", page)
     assert hero == "accuracy"
     assert page.count("- **") == 3  # numbers in large type

@@ -111,6 +111,7 @@ def test_stopped_points_are_never_chosen(searched: Mill):
     assert stopped == sorted(stopped) and sum(stopped) == 6
 
 
+@pytest.mark.slow
 def test_a_killed_search_continues_with_the_same_trials(searched: Mill, tmp_path: Path):
     mill = Mill(tmp_path)
     mill.write(SEARCHED, "searched")

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from helpers.patience import SLOW
 from helpers.workflow_run import ROOT, Mill, planned
 from labmill.core.trees import flatten
 from labmill.plan.plan import Plan
@@ -60,7 +61,8 @@ def test_the_dry_run_of_all_points_and_seeds_takes_seconds(mill: Mill):
     after = os.times()
     assert done.returncode == 0, done.stdout
     spent = after.children_user + after.children_system
-    assert spent - before.children_user - before.children_system < 10
+    # 7 s on an idle core, 14 s beside other programs.
+    assert spent - before.children_user - before.children_system < 10 * SLOW
     jobs = planned(done.stdout)
     plan = study("fashion_search_prune")
     runs = {f"train {e.name} {s}" for e in plan.resolved.values() for s in e.seeds}

@@ -97,6 +97,7 @@ def test_a_damaged_state_falls_back_to_the_one_before(damage, tmp_path, caplog):
     assert result(folder) == result(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_compiled_run_goes_on_to_the_same_bits_too(tmp_path):
     settings = {**RICH, "compile": "step"}
     assert fitted(tmp_path / "whole", settings).facts.compile == "step"

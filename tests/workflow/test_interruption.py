@@ -132,6 +132,7 @@ def test_a_stop_saves_states_and_ends_in_one_sentence(
         assert newest(mill.directory / f"results/long/cnn/seed{seed}/dense")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_killed_at_random_moments_a_study_has_the_same_bits(
     mill: Mill, finished_tiny: Path

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from labmill.archive.archive import plan_of
-from labmill.archive.records import Opened
+from labmill.archive.records import Opened, checks
 from labmill.archive.split_check import split_folder, splits_of
 from labmill.core.csv_tables import read_table
 from labmill.core.errors import LabmillError
@@ -44,11 +44,8 @@ def chain_mismatches(
         *sealed_mismatches(opened),
         *repeated_predictions(opened),
         *implausible_statuses(opened),
+        *digest_mismatches(opened),
     ]
-    for name, expected in opened.index["digests"].items():
-        path = opened.place.path(name)
-        if path.is_file() and file_digest(path) != expected:
-            found.append(f"{name}: not the file whose digest index.json has")
     if foreign and is_image_folder(opened):
         return found, [
             "settings and code: a folder of images that a study names is not read"
@@ -67,6 +64,22 @@ def is_image_folder(opened: Opened) -> bool:
     """Return True if the study's dataset is a folder of the author's."""
     study = opened.index["provenance"]["settings"]["study"]
     return bool(study["data"]["dataset"] == "image_folder")
+
+
+def digest_mismatches(opened: Opened) -> Iterator[str]:
+    """Yield files that are not those of the summary's digests, and digests of no file."""
+    recorded = opened.index["digests"]
+    for name, expected in recorded.items():
+        path = opened.place.path(name)
+        if path.is_file() and file_digest(path) != expected:
+            yield f"{name}: not the file whose digest index.json has"
+    for name in recorded.keys() - {name for name, _ in checks(opened)}:
+        yield f"index.json: digests: found {name}, which is a file of no run"
+    for run in opened.index["runs"]:
+        for kind, name in run["files"].items():
+            here = name and kind != "model" and opened.place.path(name).is_file()
+            if here and name not in recorded:
+                yield f"{name}: index.json has no digest of it"
 
 
 def fingerprint_mismatches(opened: Opened) -> Iterator[str]:
