@@ -38,7 +38,8 @@ def main() -> None:
         venv.create(VENV, with_pip=True)
         only_uv = VENV / "uv.lock"
         only_uv.write_text(locked()["uv"])
-        run("-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(only_uv))
+        # Twice: its errors, but no warnings about this machine's settings.
+        run("-m", "pip", "install", "-qq", "--require-hashes", "-r", str(only_uv))
     size = "1 GB" if torch == "cpu" or sys.platform != "linux" else "5 GB"
     print(f"Installing PyTorch and what labmill needs into .venv, about {size}")
     for command in commands(torch):
