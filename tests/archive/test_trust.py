@@ -35,6 +35,7 @@ from labmill.archive.verify import recompute
 from labmill.cli import main
 from labmill.core.errors import LabmillError
 from labmill.core.files import file_digest, read_json, write_json
+from labmill.core.paths import PACKAGE
 from labmill.plan.plan import Plan
 
 Forgery = Callable[[Path], None]
@@ -243,6 +244,18 @@ try:
 except OSError:
     pass
 """
+
+
+@pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not installed")
+def test_the_sandbox_finds_labmill_below_the_users_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HOME", str(PACKAGE.parents[2]))
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    call = "import labmill, snakemake_logger_plugin_labmill"
+    inside = sandbox(tmp_path)
+    assert inside.prefix
+    subprocess.run([*inside.prefix, sys.executable, "-c", call], check=True)
 
 
 def test_code_of_an_archive_is_shown_and_never_run_untrusted(

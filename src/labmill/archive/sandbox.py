@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from labmill.core.paths import PACKAGE
+
 MEMORY_LIMIT = 16 << 30  # bytes of one process of untrusted code
 ISOLATED = (
     "the archive's code runs in a sandbox (bubblewrap): no network, a separate "
@@ -44,8 +46,9 @@ def sandbox(folder: Path, readable: Sequence[Path] = ()) -> Sandbox:
     for place in sorted(hidden):
         if place.is_dir() and place != Path("/"):
             prefix += ["--tmpfs", str(place)]
-    interpreter = {Path(sys.prefix), Path(sys.base_prefix)}
-    for place in [*sorted(interpreter), *readable]:
+    # Of a checkout below the user's home, Snakemake needs labmill's logger plugin.
+    installed = {Path(sys.prefix), Path(sys.base_prefix), PACKAGE.parent}
+    for place in [*sorted(installed), *readable]:
         prefix += ["--ro-bind", str(place.resolve()), str(place.resolve())]
     prefix += ["--bind", str(folder), str(folder), "--chdir", str(folder)]
     tried = subprocess.run([*prefix, "true"], capture_output=True, text=True)
