@@ -410,7 +410,7 @@ def run_reproduce(called: argparse.Namespace) -> int:
 def run_grade(called: argparse.Namespace) -> int:
     """Print the requirements that each archive meets."""
     from labmill.archive import grade
-    from labmill.core.files import check_writable, writing
+    from labmill.core.files import check_output_file, writing
 
     rules = grade.Rules(
         assignment=called.spec,
@@ -425,7 +425,7 @@ def run_grade(called: argparse.Namespace) -> int:
             called.gradescope.mkdir(parents=True, exist_ok=True)
         files.append(called.gradescope / "results.json")
     for path in filter(None, files):
-        check_writable(path)
+        check_output_file(path)
     found = list(grade.grade_class(called.archives, rules, jobs=called.jobs))
     one = len(found) == 1
     text = found[0].markdown() if one else grade.as_table(found)

@@ -48,7 +48,7 @@ def situations(classes: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
 
 def fail(kind: str, name: str, message: str) -> None:
     """Raise the message about one file."""
-    raise LabmillError(f"{project.place(registry.module(kind, name))}: {message}")
+    raise LabmillError(f"{registry.place(kind, name)}: {message}")
 
 
 def try_metric(name: str, classes: int) -> None:

@@ -36,7 +36,7 @@ def writing(path: str | Path) -> Iterator[None]:
         raise LabmillError(f"{path}: cannot be written: {reason}") from error
 
 
-def check_writable(path: Path) -> None:
+def check_output_file(path: Path) -> None:
     """Check that a file can be written, before the work whose result it gets."""
     if not path.parent.is_dir():
         raise LabmillError(f"{path}: {no_folder(path.parent)}")

@@ -199,6 +199,11 @@ def folder(section: str) -> Path:
     return files("report/sections")[section].parent
 
 
+def place(kind: str, name: str) -> str:
+    """Return the file of an entry as messages name it."""
+    return project.place(module(kind, name))
+
+
 def known(kind: str, name: str) -> str:
     """Return `name` if it is registered; else raise a LabmillError that lists what is."""
     if name not in names(kind):

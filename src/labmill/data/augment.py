@@ -52,7 +52,7 @@ class Registered:
         expected = (images, draws.new_empty(len(images))) if self.mixes else images
         if described(found) != described(expected):
             raise LabmillError(
-                f"{project.place(registry.module(KIND, self.name))}: returned "
+                f"{registry.place(KIND, self.name)}: returned "
                 f"{described(found)}; expected {described(expected)}"
             )
         return found

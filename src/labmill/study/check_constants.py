@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 
-from labmill.core import project, registry
+from labmill.core import registry
 from labmill.core.errors import suggest
 from labmill.core.registry import FACTS
 from labmill.study.error_messages import misfit
@@ -61,7 +61,7 @@ IMPORTED = ("ORIGIN", "LICENCE", "URLS", "SOURCES", "ARCHIVE", "CAPTION", "ALT")
 def wrong_constants(kind: str, name: str) -> Iterator[str]:
     """Yield what is wrong with the constants of an entry that is the user's."""
     if registry.is_own(kind, name):
-        where = project.place(registry.module(kind, name))
+        where = registry.place(kind, name)
         for key, message in mistakes(kind, name):
             yield f"{where}: {key}: {message}"
 

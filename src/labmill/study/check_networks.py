@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NoReturn
 
-from labmill.core import project, registry
+from labmill.core import registry
 from labmill.core.digest_cache import Remembered
 from labmill.core.fingerprint import code_fingerprints, digest
 from labmill.core.registry import FACTS
@@ -199,7 +199,7 @@ def fail(
     """Raise the message about one network, or one entry of the user's."""
     name = item["name"]
     if not isinstance(used_by, ResolvedVariant):
-        where = project.place(registry.module(item["kind"], name))
+        where = registry.place(item["kind"], name)
         told = f"{answer}".startswith(where)
         defaults = ("defaults", *used_by[2:])
         source.fail(f"{answer}" if told else f"{where}: {answer}", used_by, defaults)

@@ -9,7 +9,7 @@ import numpy as np
 
 from labmill.core import registry
 from labmill.core.errors import LabmillError, shown
-from labmill.core.project import own_errors, place
+from labmill.core.project import own_errors
 
 
 def further_score(name: str, logits: np.ndarray, labels: np.ndarray) -> float:
@@ -22,6 +22,6 @@ def further_score(name: str, logits: np.ndarray, labels: np.ndarray) -> float:
     with own_errors():
         value = function(logits.astype(np.float64), labels.astype(np.int64))
     if not isinstance(value, int | float | np.integer | np.floating):
-        where = place(registry.module("metrics", name))
+        where = registry.place("metrics", name)
         raise LabmillError(f"{where}: found {shown(value)}; expected one number")
     return float(value)
