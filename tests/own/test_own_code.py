@@ -305,6 +305,14 @@ def test_what_own_code_raises_is_shown_with_its_line_before_training(
     assert words in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_own_code_whose_loop_never_ends_is_named(project, plan, monkeypatch):
+    edit(project / "models/mixer.py", "self.stem(x)", "[1 for _ in iter(int, 1)]")
+    made = plan()
+    monkeypatch.setattr("labmill.study.check_networks.TIMEOUT", 20)
+    with pytest.raises(LabmillError, match=r"mixer.* not finished after 20 s"):
+        check_networks(made.resolved.values(), made.facts, made.source, made.study)
+
+
 SALT, HINGE = "augmentations/salt.py", "losses/hinge.py"
 LION = "optimizers/lion.py"
 # What is wrong in one of the files: file, old, new, where in the study, and the message.

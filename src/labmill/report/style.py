@@ -380,6 +380,7 @@ def heat(
                 va="center",
                 fontsize=8,
                 color=ON_DEEP if deep else ON_PALE,
+                in_layout=False,  # lies within the axes; measuring it takes long
             )
     axes.grid(visible=False)
     axes.tick_params(length=0)

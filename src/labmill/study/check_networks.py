@@ -164,7 +164,8 @@ def trial_key(item: Settings) -> str:
 def try_all(items: list[Settings]) -> list[int | str]:
     """Try all items; return nothing where the process itself fails.
 
-    Code of the user's that ends the process is found, since each is then tried alone.
+    Code of the user's that ends the process, or never ends, is found, since each is
+    then tried alone.
     """
     if not items:
         return []
@@ -179,15 +180,22 @@ def try_all(items: list[Settings]) -> list[int | str]:
         )
         answers: list[int | str] = json.loads(done.stdout)
     except subprocess.TimeoutExpired:
-        return []  # no mistake of the study: its jobs will tell
+        if len(items) > 1:
+            # Many large networks take long, which is no mistake of the study.
+            return [(is_own(item) and try_all([item]) or [0])[0] for item in items]
+        hint = f"not finished after {TIMEOUT} s; does a loop never end?"
+        return [hint] if is_own(items[0]) else []
     except (OSError, subprocess.SubprocessError, ValueError):
         if len(items) > 1:
             alone = [try_all([item]) for item in items]
             return [answer for one in alone for answer in one or [0]]
-        if registry.is_own(items[0].get("kind", MODELS), items[0]["name"]):
-            return ["ends the process that tries it"]
-        return []
+        return ["ends the process that tries it"] if is_own(items[0]) else []
     return answers
+
+
+def is_own(item: Settings) -> bool:
+    """Return True if what is tried is an entry of the user's."""
+    return registry.is_own(item.get("kind", MODELS), item["name"])
 
 
 def fail(
