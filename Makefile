@@ -113,7 +113,7 @@ bench: $(READY)  ## Measure speed and write docs/performance.md
 options: $(READY)  ## Write docs/options.md from the schema
 	$(BIN)/labmill options
 
-reproduction: $(READY)  ## Write the table of docs/results.md from the finished runs
+reproduction: $(READY)  ## Put the finished runs on record, and write the table of docs/results.md
 	$(BIN)/python scripts/reproduction.py
 
 # Takes hours: every network is trained for some steps. A stopped call continues.

@@ -1,14 +1,18 @@
 """Write the table of docs/results.md, published and our figures: `make reproduction`.
 
-Reads the finished runs below results/, at full scale: those of a study need not be
-complete. A variant without runs here keeps its row. A published figure is one run, which is
-taken to scatter as ours do.
+Puts the finished runs below results/, at full scale, on record in docs/runs.csv, and makes
+the table from all on record: those of a study need neither be complete nor from one machine.
+A run replaces the record of the same seed. A variant without any keeps its row. A published
+figure is one run, which is taken to scatter as ours do.
 """
 
+import csv
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from labmill.core.csv_tables import write_table
 from labmill.core.files import read_json
 from labmill.core.paths import CHECKOUT
 from labmill.core.records import read_rows
@@ -19,6 +23,7 @@ from labmill.training.records import EpochRow
 from labmill.workflow.targets import study_file, study_names
 
 PAGE = CHECKOUT / "docs" / "results.md"
+RECORD = CHECKOUT / "docs" / "runs.csv"
 BEGIN, END = "<!-- table of make reproduction -->\n", "<!-- end -->\n"
 HEAD = (
     "| study | variant | published | ours (95 % interval of one new run) | seeds | verdict "
@@ -26,18 +31,77 @@ HEAD = (
 )
 
 
+@dataclass(frozen=True)
+class RunRecord:
+    """One finished run, as docs/runs.csv keeps it; `weights` and `code` are digests."""
+
+    study: str
+    variant: str
+    seed: int
+    test_accuracy: float  # 0..1
+    core_seconds: float  # median epoch times the epochs
+    epochs: int
+    precision: str
+    processor: str
+    date: str
+    weights: str
+    code: str  # of settings, inputs and code
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """Return what the run is known by."""
+        return self.study, self.variant, self.seed
+
+
 def main() -> None:
-    """Write the table."""
+    """Write the record and the table."""
+    runs = {run.key: run for run in on_record()}
+    runs |= {run.key: run for name in study_names() for run in finished(name)}
+    found = [runs[key] for key in sorted(runs)]
+    write_table(RECORD, [one.name for one in fields(RunRecord)], map(asdict, found))
     text = PAGE.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     table, _, after = rest.partition(END)
     known = {key_of(line): line for line in table.splitlines(keepends=True)}
     lines = [
-        line if found else known.get(key_of(line), line)
+        line if any_run else known.get(key_of(line), line)
         for name in sorted(study_names())
-        for line, found in rows(name)
+        for line, any_run in rows(name, found)
     ]
     PAGE.write_text(before + BEGIN + HEAD + "".join(lines) + END + after)
+
+
+def on_record() -> Iterator[RunRecord]:
+    """Yield the runs that docs/runs.csv has."""
+    if not RECORD.is_file():
+        return
+    kinds = {one.name: one.type for one in fields(RunRecord)}
+    with RECORD.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            yield RunRecord(**{name: kinds[name](row[name]) for name in kinds})
+
+
+def finished(name: str) -> Iterator[RunRecord]:
+    """Yield the runs of a study's variants below results/."""
+    study, _ = load_study(study_file(name))
+    for variant in study.variants:
+        for path in Path("results", name, variant).glob("seed*/dense/metrics.json"):
+            model = read_json(path.with_name("model.json"))
+            training, made = model["training"], model["provenance"]
+            history = read_rows(EpochRow, path.with_name("history.csv"))
+            yield RunRecord(
+                study=name,
+                variant=variant,
+                seed=int(path.parts[-3].removeprefix("seed")),
+                test_accuracy=read_json(path)["parts"]["test"]["accuracy"],
+                core_seconds=round(typical_seconds(history), 1),
+                epochs=training["epochs"],
+                precision=training["precision"],
+                processor=made["machine"]["processor"],
+                date=made["date"][:10],
+                weights=model["digests"]["model.safetensors"],
+                code=made["fingerprint"],
+            )
 
 
 def key_of(line: str) -> str:
@@ -45,7 +109,7 @@ def key_of(line: str) -> str:
     return "|".join(line.split("|")[:3])
 
 
-def rows(name: str) -> Iterator[tuple[str, bool]]:
+def rows(name: str, record: Iterable[RunRecord]) -> Iterator[tuple[str, bool]]:
     """Yield a row per published test accuracy of a study, and whether it has runs."""
     study, _ = load_study(study_file(name))
     published = study.published
@@ -53,26 +117,15 @@ def rows(name: str) -> Iterator[tuple[str, bool]]:
         theirs = figures.get("test_accuracy")
         if not isinstance(theirs, float):
             continue
-        runs = [
-            metrics.parent
-            for metrics in Path("results", name, variant).glob(
-                "seed*/dense/metrics.json"
-            )
-        ]
-        accuracies = [
-            read_json(run / "metrics.json")["parts"]["test"]["accuracy"] for run in runs
-        ]
-        hours = sum(
-            typical_seconds(read_rows(EpochRow, run / "history.csv")) / 3600
-            for run in runs
-        )
-        ours, verdict = compared(accuracies, theirs)
+        runs = [run for run in record if run.key[:2] == (name, variant)]
+        ours, verdict = compared([run.test_accuracy for run in runs], theirs)
+        hours = sum(run.core_seconds for run in runs) / 3600
         cells = (
             f"`{name}`",
             f"`{variant}`",
             f"{100 * theirs:.1f} %",
             ours,
-            str(len(accuracies) or "–"),
+            str(len(runs) or "–"),
             verdict,
             published.notes.get(variant, "–"),
             f"{hours:.2f}" if runs else "–",
