@@ -3,9 +3,6 @@
 import importlib.util
 import json
 import shutil
-from pathlib import Path
-
-import pytest
 
 from helpers.synthetic_results import make_results
 from helpers.workflow_run import ROOT
@@ -30,7 +27,9 @@ def test_runs_of_two_machines_are_one_row(tmp_path, monkeypatch):
         make_results(root, seeds)
         for path in root.glob("results/synthetic/*/*/dense/model.json"):
             digests = {"model.safetensors": "ab" * 32}
-            path.write_text(json.dumps(json.loads(path.read_text()) | {"digests": digests}))
+            path.write_text(
+                json.dumps(json.loads(path.read_text()) | {"digests": digests})
+            )
         for name in lacking:
             shutil.rmtree(root / "results" / "synthetic" / name)
         monkeypatch.chdir(root)
