@@ -138,11 +138,19 @@ def test_jobs_are_listed_by_snakemake_not_by_the_files(handler: LogHandler):
         "train1"
     ]
     assert (handler.board.done, handler.board.total) == (1, 2)
+    assert "1 of 2 jobs (1 of 2 trainings)" in seen(handler.board, 100)
     jobs.append(job(2))  # a checkpoint decided that there is more
     handler.emit(record(LogEvent.PROGRESS, done=1, total=2))
     assert [*handler.board.waiting] == ["train1", "train2"]
     assert (handler.board.done, handler.board.total) == (2, 3)
     handler.close()
+
+
+def seen(board: Board, width: int = 80, height: int = 24) -> str:
+    out = io.StringIO()
+    console = Console(file=out, width=width, force_terminal=False)
+    console.print(view(board, width, height))
+    return out.getvalue()
 
 
 def test_a_failed_job_shows_its_error_and_log_and_nothing_else(
@@ -345,10 +353,7 @@ def test_the_terminal_fits_100_jobs(width: int, height: int, tmp_path: Path):
         board.start(number, job)
     board.curves["cnn"] = {"0": ((1, 1.0, 0.9),), "1": ((1, 1.0, 0.8),)}
     board.refresh()
-    out = io.StringIO()
-    console = Console(file=out, width=width, force_terminal=False)
-    console.print(view(board, width, height))
-    lines = out.getvalue().splitlines()
+    lines = seen(board, width, height).splitlines()
     text = "\n".join(lines)
     assert "train variant_0 seed 0" in text and "3/10" in text
     assert "more" in text and "85.0 %" in text

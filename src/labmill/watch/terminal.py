@@ -128,6 +128,7 @@ def overall(board: Board, width: int) -> RenderableType:
     failed = f", {len(board.failed)} failed" if board.failed else ""
     trainings = ""
     ended = sum(board.ended[rule] for rule in TRAINING)
+    ended += sum(job.rule in TRAINING for job in board.kept.values())
     pending = [*board.running.values(), *board.waiting.values()]
     planned = ended + sum(job.rule in TRAINING for job in pending)
     if planned and width >= WIDE:
