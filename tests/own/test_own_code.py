@@ -19,7 +19,9 @@ from labmill.pruning.structure import Structure
 from labmill.study.check import check_study
 from labmill.study.check_constants import CONSTANTS, mistakes
 from labmill.study.check_networks import check_networks
+from labmill.study.metrics import METRICS
 from labmill.study.schema import Training
+from labmill.study.schema.training import Augmentation
 from labmill.training import checkpoint
 from labmill.training.optimizers import Optimizer
 
@@ -153,6 +155,32 @@ def test_a_name_that_exists_twice_is_refused(project, plan):
         LabmillError, match=r"^models/vit.py: the name 'vit' is taken by"
     ):
         plan()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("metrics/certainty.py", "metrics/accuracy.py"),
+        ("augmentations/salt.py", "augmentations/flip.py"),
+    ],
+)
+def test_a_name_that_means_something_else_is_refused(project, plan, old, new):
+    # It replaced the column test_accuracy, or was never called.
+    shutil.copy(project / old, project / new)
+    with pytest.raises(LabmillError, match=rf"^{new}: the name .* is taken by labmill"):
+        plan()
+
+
+def test_all_names_that_mean_something_else_are_known():
+    columns = {
+        name.partition("_")[2]
+        for name in METRICS
+        if name.startswith(("test_", "valid"))
+    }
+    taken = registry.KINDS["metrics"].taken
+    assert columns <= {*taken}
+    options = Augmentation.model_fields
+    assert {*options} <= {*registry.KINDS["augmentations"].taken}
 
 
 MIXER, CERTAINTY = "models/mixer.py", "metrics/certainty.py"

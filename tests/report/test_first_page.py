@@ -137,10 +137,15 @@ def test_networks_that_guess_are_no_answer(tmp_path: Path):
 
 def test_full_reports_are_one_document_with_the_figure_of_choice(tmp_path: Path):
     tasks = [
-        {"text": "Compare the networks", "marks": 20, "answers": ["network", "data"]},
+        {
+            "text": "Compare the networks",
+            "marks": 20,
+            "answers": ["network", "error analysis"],
+        },
         {"text": "Prune one", "answers": ["prune"]},
     ]
     report = {"length": "full", "hero": "curves", "tasks": tasks}
+    report["text"] = {"error analysis": "Sevens look like ones."}
     folder = built(tmp_path, changes={"report": report})
     assert not (folder / "appendix.pdf").exists()
     assert "(figures/curves.svg)" in first_page(folder)
@@ -151,5 +156,6 @@ def test_full_reports_are_one_document_with_the_figure_of_choice(tmp_path: Path)
         for answer in json.loads((folder / "report.json").read_text())["answers"]
         if answer["about"] == "network"
     )
+    assert "{#section-error-analysis}" in text
     row = next(line for line in text.splitlines() if "| Compare the networks |" in line)
-    assert number in row and "[Data](#section-data)" in row and "| 20 |" in row
+    assert number in row and "(#section-error-analysis)" in row and "| 20 |" in row

@@ -166,6 +166,14 @@ def test_a_wrong_budget_is_one_clear_message(
     assert message in str(error.value) and "\n" not in str(error.value)
 
 
+def test_halving_looks_at_its_own_points_only(tmp_path: Path):
+    study = copy.deepcopy(SEARCHED)
+    other = {"variant": study["search"]["halving"]["variant"]}
+    other["matrix"] = {"training.epochs": [3]}
+    study["search"] = {"halving_wide": other} | study["search"]
+    Plan(Mill(tmp_path).write(study, "searched"))  # 3 epochs would be refused
+
+
 def test_a_search_without_confirmation_is_refused(tmp_path: Path):
     study = copy.deepcopy(SEARCHED)
     del study["variants"]["best_tpe"]

@@ -15,6 +15,7 @@ from labmill.core.files import read_json
 from labmill.core.trees import JsonObject, differences, in_words
 from labmill.plan.plan import Plan
 from labmill.report.runs import UNUSABLE
+from labmill.report.text import anchor
 from labmill.study.load import validate
 from labmill.study.schema import Study
 from labmill.study.schema.base import Count, Fraction, Name, Section
@@ -165,8 +166,7 @@ def task_checks(tasks: Sequence[JsonObject], opened: Opened) -> Iterator[Check]:
         missing = [
             f"no result about {name}"
             for name in task["answers"]
-            if name not in about
-            and f"{{#section-{name.replace('_', '-')}}}" not in text
+            if name not in about and f"{{#section-{anchor(name)}}}" not in text
         ]
         said = " ".join(task["text"].split())[:200]
         yield Check(f"task {number}", f"Results answer task {number}: {said}", missing)

@@ -31,6 +31,7 @@ class Kind:
         pattern: where its files are below the package. Files of one name in many folders
             are named after their folder.
         own: the folder of the user's own files, and the group of entry points; or empty.
+        taken: names that mean something else where entries are named, without a file.
     """
 
     pattern: str
@@ -41,7 +42,16 @@ class Kind:
     passed: int = 0  # how many leading arguments are labmill's, not the study's
     library: str = ""  # a package whose files are entries too, and those that are not
     without: tuple[str, ...] = ()
+    taken: tuple[str, ...] = ()
 
+
+# Columns of runs.csv, after the part's name, that are no entries.
+SCORES = (
+    *("n", "accuracy", "balanced_accuracy", "macro_f1", "loss", "calibration_error"),
+    *("exact_float32", "exact_bfloat16", "exact_float16", "openings", "class_accuracy"),
+)
+# Options of `augmentation` that are no entries.
+CHANGES = ("crop", "flip", "cutout", "brightness", "contrast", "rotate90")
 
 KINDS = {
     "models": Kind("models/[a-z]*.py", "build", "models", classes="own"),
@@ -56,9 +66,15 @@ KINDS = {
         without=("optimizer", "lr_scheduler", "lbfgs", "sparse_adam"),
     ),
     "augmentations": Kind(
-        "data/augmentations/[a-z]*.py", "augment", "augmentations", passed=2
+        "data/augmentations/[a-z]*.py",
+        "augment",
+        "augmentations",
+        passed=2,
+        taken=CHANGES,
     ),
-    "metrics": Kind("evaluation/scores/[a-z]*.py", "metric", "metrics", passed=2),
+    "metrics": Kind(
+        "evaluation/scores/[a-z]*.py", "metric", "metrics", passed=2, taken=SCORES
+    ),
     "data/datasets": Kind("data/datasets/[a-z]*.py", "decode", "datasets", passed=1),
     "report/sections": Kind("report/sections/*/__init__.py", "HEADING"),
     "report/answers": Kind("report/sections/*/answers.py", "answers"),
@@ -121,10 +137,13 @@ def registered(kind: str) -> types.MappingProxyType[str, Source]:
     for name, source in sources(kind):
         if project.is_own(source.module) and not is_entry(kind, name, source):
             continue
+        by = "labmill" if name in KINDS[kind].taken else ""
         if name in found and is_entry(kind, name, found[name]):
+            by = project.place(found[name].module)
+        if by:
             raise LabmillError(
-                f"{project.shown_path(source.path)}: the name {name!r} is taken by "
-                f"{project.place(found[name].module)}; rename the file"
+                f"{project.shown_path(source.path)}: the name {name!r} is taken by {by}; "
+                "rename the file"
             )
         found[name] = source
     return types.MappingProxyType(found)

@@ -21,7 +21,7 @@ from labmill.report.results import StudyResults
 from labmill.report.row_pictures import RowPicture, forest_axis, forest_pictures
 from labmill.report.sections.answers.front_page import FrontPage, front_page
 from labmill.report.table import Table
-from labmill.report.text import Markdown, escape, listed, named, spaced
+from labmill.report.text import Markdown, anchor, escape, listed, named, spaced
 from labmill.report.unmade import Unmade, attempt
 from labmill.report.words import harmless
 from labmill.stats.margins import Verdict
@@ -161,8 +161,7 @@ class Document:
         if led := re.match(r"!\[\*\*(\w+ \w+)\.\*\*.*\{#(\S+)", body):
             body = f"See [{led[1]}](#{led[2]}).\n\n{body}"
         title = SECTIONS.get(name) or spaced(name).capitalize()
-        anchor = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-        return f"## {escape(title)} {{#section-{anchor}}}\n\n{body}"
+        return f"## {escape(title)} {{#section-{anchor(name)}}}\n\n{body}"
 
     def details(self, name: str) -> str:
         """Return what a section's appendix has: its template, figures and other claims."""

@@ -46,6 +46,11 @@ def spaced(key: str) -> str:
     return key.replace("_", " ")
 
 
+def anchor(name: str) -> str:
+    """Return a section's name as the end of a link's target."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
 def quoted(text: str) -> str:
     """Return a name in quotation marks where it has several words."""
     return f"“{text}”" if " " in text or "," in text else text

@@ -4,6 +4,7 @@ Each function yields mistakes: (message, key paths that the setting may come fro
 jobs check again, with the images.
 """
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator
 
@@ -11,7 +12,7 @@ from labmill.study.check_models import Facts
 from labmill.study.check_training import mixes
 from labmill.study.schema import MeanStd, Search, Study
 from labmill.study.search_budget import cost, epochs_of, rungs
-from labmill.study.variants import ResolvedVariant
+from labmill.study.variants import ResolvedVariant, point_name
 from labmill.study.yaml_source import Path_, YamlSource
 
 Mistakes = Iterator[tuple[str, list[Path_]]]
@@ -150,7 +151,9 @@ def wrong_rungs(
     name: str, search: Search, variants: Iterable[ResolvedVariant]
 ) -> Mistakes:
     """Check that halving can divide its epochs into rounds, and afford the fewest."""
-    point = next(v for v in variants if v.kind == "point" and v.name.startswith(name))
+    values = itertools.product(*search.matrix.values())
+    own = {point_name(name, one) for one in values}
+    point = next(v for v in variants if v.kind == "point" and v.name in own)
     factor, training = search.factor, point.training
     ends = rungs(search, training)
     for key in search.matrix:

@@ -7,7 +7,7 @@ from labmill.report.answer import Answer
 from labmill.report.number_format import DASH, decimal
 from labmill.report.results import StudyResults
 from labmill.report.table import Table
-from labmill.report.text import Markdown, plain, spaced
+from labmill.report.text import Markdown, anchor, plain, spaced
 
 
 def checklist(results: StudyResults, answers: Iterable[Answer]) -> Table | None:
@@ -46,4 +46,4 @@ def place(results: StudyResults, name: str) -> str:
         if name in study[kind]:
             return f"[{plain(name.replace('_', ' '))}](#section-{section})"
     heading = registry.sections().get(name) or spaced(name)
-    return f"[{plain(heading)}](#section-{name.replace('_', '-')})"
+    return f"[{plain(heading)}](#section-{anchor(name)})"
