@@ -187,6 +187,20 @@ def invented_claim(results: Path) -> None:
     edit_json(results / "claims.json", change)
 
 
+def forged_twin(results: Path) -> None:
+    """A claim before the true one, with its id."""
+
+    def change(claims: Any) -> None:
+        claims.insert(0, claims[0] | {"statement": "CNN reaches 100 %."})
+
+    edit_json(results / "claims.json", change)
+
+
+def other_order(results: Path) -> None:
+    """The claims in another order, which numbers them."""
+    edit_json(results / "claims.json", lambda claims: claims.reverse())
+
+
 def sentence_in_report(results: Path) -> None:
     """A number in a sentence of the report."""
     (best,) = [c for c in read_json(results / "claims.json") if c["id"] == "best"]
@@ -276,6 +290,8 @@ INSIDE = {
     sentence: "claims.json: best.statement",
     verdict: "claims.json: compare:network:cnn.verdict is 'lower'",
     invented_claim: "claims.json: invented: nothing supports this claim",
+    forged_twin: "claims.json: best: is there 2 times",
+    other_order: "claims.json: the claims are in another order",
     concealed_failure: "index.json: runs.0.status is 'failed'",
 }
 # What is in the files that people read.

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from itertools import zip_longest
@@ -41,9 +42,17 @@ def table_mismatches(
 
 def claim_mismatches(path: Path, claims: Sequence[JsonObject]) -> list[str]:
     """Return what claims.json has that the recomputed claims have not, and the reverse."""
-    stored = {claim["id"]: claim for claim in read_json(path)}
+    stored_claims = read_json(path)
+    stored = {claim["id"]: claim for claim in stored_claims}
     computed = {claim["id"]: finite(claim) for claim in claims}
     found = []
+    if len(stored) < len(stored_claims):
+        times = Counter(claim["id"] for claim in stored_claims)
+        found += [
+            f"claims.json: {id}: is there {n} times" for id, n in times.items() if n > 1
+        ]
+    elif stored.keys() == computed.keys() and [*stored] != [*computed]:
+        found.append("claims.json: the claims are in another order")
     for id in stored | computed:
         where = f"claims.json: {id}"
         if id not in computed:

@@ -23,9 +23,12 @@ def read_table(path: str | Path, delimiter: str = ",") -> list[dict[str, Any]]:
     """Read a CSV file's rows: numbers as int or float, empty cells as None."""
     try:
         with Path(path).open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file, delimiter=delimiter)
+            names = reader.fieldnames or ()
+            if len({*names}) < len(names):
+                raise LabmillError(f"{path}: damaged, a column is there twice")
             return [
-                {name: number(text) for name, text in row.items()}
-                for row in csv.DictReader(file, delimiter=delimiter)
+                {name: number(text) for name, text in row.items()} for row in reader
             ]
     except (csv.Error, TypeError, ValueError) as error:
         raise LabmillError(f"{path}: damaged, no table: {error}") from None
