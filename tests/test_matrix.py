@@ -67,6 +67,10 @@ def test_a_question_of_ones_own_replaces_the_made_one(tmp_path):
         ("{data.dataset: [mnist]}", "a setting is written model.<argument> or"),
         ("{training.optimizer: [sgd, adm]}", "found 'adm'; did you mean 'adam'?"),
         ("{training.betas: [[0.9, 0.9]]}", "write such variants one by one"),
+        (
+            "{training.augmentation.flip: [true], training.augmentation: [dataset]}",
+            "training.augmentation.flip is a part of it",
+        ),
         ("{training.epochs: [1, 2], training.batch_size: [%s]}", "at most 200"),
     ],
 )
@@ -76,3 +80,26 @@ def test_a_wrong_matrix_is_one_message(tmp_path, matrix, message):
     with pytest.raises(LabmillError) as caught:
         plan(tmp_path, text)
     assert message in str(caught.value) and "study.yaml:3: " in str(caught.value)
+
+
+@pytest.mark.parametrize("changed", ["null", "3", "[1]"])
+def test_a_wrong_matrix_of_a_scale_is_one_message(tmp_path, changed):
+    text = "title: x\nvariants:\n  matrix: {training.epochs: [1, 2]}\n"
+    text += f"smoke: {{variants: {{matrix: {changed}}}}}\n"
+    with pytest.raises(
+        LabmillError, match=r"smoke.variants.matrix: found .*; expected"
+    ):
+        plan(tmp_path, text, "smoke")
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("{name: [a/b]}", "name: found .*; expected text"),
+        ("{name: torchvision/resnet18, arguments: 3}", "arguments: found 3 "),
+    ],
+)
+def test_a_network_of_a_wrong_type_is_one_message(tmp_path, model, message):
+    text = f"title: x\nvariants:\n  matrix: {{training.epochs: [1, 2]}}\n  a: {{model: {model}}}\n"
+    with pytest.raises(LabmillError, match=message):
+        plan(tmp_path, text)

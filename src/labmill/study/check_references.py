@@ -179,7 +179,7 @@ def wrong_splits(study: Study) -> Mistakes:
 
 
 def wrong_settings(study: Study) -> Mistakes:
-    """Check that a search varies dotted settings."""
+    """Check that a search varies dotted settings, of which none is part of another."""
     for name, search in study.search.items():
         for key in search.matrix:
             if key.split(".")[0] not in ("model", "training") or "." not in key:
@@ -188,6 +188,12 @@ def wrong_settings(study: Study) -> Mistakes:
                     f"found {shown(key)}; a setting is written model.<argument> or "
                     "training.<option>",
                 )
+            for other in search.matrix:
+                if other.startswith(f"{key}."):
+                    yield (
+                        ("search", name, "matrix", key),
+                        f"{other} is a part of it, and one would replace the other",
+                    )
 
 
 def wrong_budgets(study: Study) -> Mistakes:

@@ -23,7 +23,7 @@ def expand_matrix(source: YamlSource, scale: str) -> dict[str, Any]:
     An overlay may have a matrix: its lists replace those of the study.
 
     Raises:
-        LabmillError: a key is no setting, or a value no plain one.
+        LabmillError: a key is no setting, or part of another, or a value no plain one.
     """
     data = source.data
     variants = data.get("variants")
@@ -34,6 +34,11 @@ def expand_matrix(source: YamlSource, scale: str) -> dict[str, Any]:
     overlay = data.get(scale)
     if isinstance(overlay, dict) and isinstance(overlay.get("variants"), dict):
         changed = overlay["variants"].get(MATRIX, {})
+        if not isinstance(changed, dict):
+            source.fail(
+                f"found {shown(changed)}; expected lists of values by setting",
+                (scale, *AT),
+            )
         matrix = merge(matrix, changed)
         rest = {k: v for k, v in overlay["variants"].items() if k != MATRIX}
         data = data | {scale: overlay | {"variants": rest}}
@@ -76,6 +81,13 @@ def check(matrix: Mapping[str, Any], source: YamlSource) -> None:
                 "a value is a list or mapping; write such variants one by one",
                 (*AT, key),
             )
+        for other in matrix:
+            if other.startswith(f"{key}."):
+                source.fail(
+                    f"{other} is a part of it, and one would replace the other; write "
+                    "such variants one by one",
+                    (*AT, key),
+                )
         size *= len(values)
     if size > MOST:
         source.fail(f"{size:,} combinations; at most {MOST} are allowed", AT)

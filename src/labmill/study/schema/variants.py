@@ -38,10 +38,13 @@ class Model(Section):
     @classmethod
     def with_network(cls, value: Any) -> Any:
         """Accept `torchvision/resnet18` for `{name: torchvision, network: resnet18}`."""
-        if isinstance(value, dict) and "/" in str(value.get("name")):
-            library, _, network = value["name"].partition("/")
-            arguments = {**value.get("arguments", {}), "network": network}
-            value = {**value, "name": library, "arguments": arguments}
+        match value:
+            case {"name": str(name)} if "/" in name:
+                library, _, network = name.partition("/")
+                arguments = value.get("arguments", {})
+                if isinstance(arguments, dict):  # else the field's own check tells
+                    arguments = {**arguments, "network": network}
+                value = {**value, "name": library, "arguments": arguments}
         return value
 
 
