@@ -18,6 +18,7 @@ from labmill.core.paths import CHECKOUT
 from labmill.core.records import read_rows
 from labmill.stats.runs import against_published
 from labmill.study.load import load_study
+from labmill.study.schema import Published, Study
 from labmill.training.history import typical_seconds
 from labmill.training.records import EpochRow
 from labmill.workflow.targets import study_file, study_names
@@ -56,7 +57,9 @@ class RunRecord:
 def main() -> None:
     """Write the record and the table."""
     runs = {run.key: run for run in on_record()}
-    runs |= {run.key: run for name in study_names() for run in finished(name)}
+    studies = {name: load_study(study_file(name))[0] for name in sorted(study_names())}
+    for name, study in studies.items():
+        runs |= {run.key: run for run in finished(name, study)}
     found = [runs[key] for key in sorted(runs)]
     write_table(RECORD, [one.name for one in fields(RunRecord)], map(asdict, found))
     text = PAGE.read_text(encoding="utf-8")
@@ -65,8 +68,8 @@ def main() -> None:
     known = {key_of(line): line for line in table.splitlines(keepends=True)}
     lines = [
         line if any_run else known.get(key_of(line), line)
-        for name in sorted(study_names())
-        for line, any_run in rows(name, found)
+        for name, study in studies.items()
+        for line, any_run in rows(name, study.published, found)
     ]
     PAGE.write_text(before + BEGIN + HEAD + "".join(lines) + END + after)
 
@@ -75,15 +78,15 @@ def on_record() -> Iterator[RunRecord]:
     """Yield the runs that docs/runs.csv has."""
     if not RECORD.is_file():
         return
+    # Not `read_rows`, which takes a digest of digits for a number.
     kinds = {one.name: one.type for one in fields(RunRecord)}
     with RECORD.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             yield RunRecord(**{name: kinds[name](row[name]) for name in kinds})
 
 
-def finished(name: str) -> Iterator[RunRecord]:
+def finished(name: str, study: Study) -> Iterator[RunRecord]:
     """Yield the runs of a study's variants below results/."""
-    study, _ = load_study(study_file(name))
     for variant in study.variants:
         for path in Path("results", name, variant).glob("seed*/dense/metrics.json"):
             model = read_json(path.with_name("model.json"))
@@ -109,10 +112,10 @@ def key_of(line: str) -> str:
     return "|".join(line.split("|")[:3])
 
 
-def rows(name: str, record: Iterable[RunRecord]) -> Iterator[tuple[str, bool]]:
+def rows(
+    name: str, published: Published | None, record: Iterable[RunRecord]
+) -> Iterator[tuple[str, bool]]:
     """Yield a row per published test accuracy of a study, and whether it has runs."""
-    study, _ = load_study(study_file(name))
-    published = study.published
     for variant, figures in published.variants.items() if published else ():
         theirs = figures.get("test_accuracy")
         if not isinstance(theirs, float):

@@ -1,20 +1,14 @@
 """scripts/reproduction.py: runs of several machines on record, and the table of results.md."""
 
-import importlib.util
 import json
 import shutil
 
+from helpers.scripts import load_script
 from helpers.synthetic_results import make_results
-from helpers.workflow_run import ROOT
-
-SCRIPT = ROOT / "scripts" / "reproduction.py"
 
 
 def test_runs_of_two_machines_are_one_row(tmp_path, monkeypatch):
-    spec = importlib.util.spec_from_file_location("reproduction", SCRIPT)
-    assert spec and spec.loader
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    script = load_script("reproduction")
     page, record = tmp_path / "results.md", tmp_path / "runs.csv"
     kept = "| `synthetic` | `cnn` | kept |\n"
     page.write_text(f"before\n{script.BEGIN}{kept}{script.END}after\n")

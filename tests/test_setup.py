@@ -1,6 +1,5 @@
 """scripts/setup.py: which packages are installed, and what a user sees of it."""
 
-import importlib.util
 import os
 import pty
 import subprocess
@@ -10,6 +9,7 @@ from types import ModuleType
 
 import pytest
 
+from helpers.scripts import load_script
 from helpers.workflow_run import ROOT
 
 SETUP = ROOT / "scripts" / "setup.py"
@@ -17,10 +17,7 @@ SETUP = ROOT / "scripts" / "setup.py"
 
 @pytest.fixture
 def setup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("labmill_setup", SETUP)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_script("setup")
     monkeypatch.setattr(module, "VENV", tmp_path)
     return module
 

@@ -487,6 +487,18 @@ def analysed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return finish(root, job, index)
 
 
+@pytest.mark.parametrize("name", ["description", "metrics"])
+def test_a_changed_name_of_a_runs_file_is_told(results: Path, name: str):
+    # One flipped bit of the index ended in a KeyError.
+    def change(index: Any) -> None:
+        files = index["runs"][0]["files"]
+        files[f"{name}x"] = files.pop(name)
+
+    edit_json(results / "index.json", change)
+    with pytest.raises(LabmillError, match=rf"index.json: .*'{name}x?' is "):
+        open_results(results)
+
+
 def test_every_damage_of_every_kind_of_file_is_named(analysed: Path):
     silent, tried = [], 0
     for name in DAMAGED:

@@ -98,9 +98,7 @@ def fingerprint_mismatches(opened: Opened) -> Iterator[str]:
                 yield f"{file}: its fingerprint is not that of its settings and code"
             model = job["consumes"].get("model")
             if name in ("metrics", "measure") and model != known.get("description"):
-                # A damaged index may have no name for it.
-                model_file = run["files"].get("description", "model.json")
-                yield f"{file}: made from another model than {model_file}"
+                yield f"{file}: made from another model than {run['files']['description']}"
         for name, kind in (("metrics", "evaluate"), ("measure", "measure")):
             label = "{variant} seed {seed} {stage} ".format(**run) + kind
             if name in known and consumed.get(label, known[name]) != known[name]:

@@ -24,6 +24,7 @@ from pydantic import (
     Field,
     TypeAdapter,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -87,6 +88,17 @@ class Run(Plain):
     status: str
     reason: str | None
     log: Inside | None = None
+
+    @field_validator("files")
+    @classmethod
+    def check_names(cls, files: Settings) -> Settings:
+        """Refuse a run without the files of every training, and unknown ones."""
+        for name in sorted({"model", "description", "history"} - files.keys()):
+            raise ValueError(f"{name!r} is missing")
+        for name in files:
+            if name.removesuffix("_arrays") not in OF_RUNS:
+                raise ValueError(f"{name!r} is no file of a run")
+        return files
 
 
 class SummarySettings(Plain):

@@ -255,7 +255,7 @@ def read_run(
     files = {name: folder.path(path) for name, path in record["files"].items() if path}
     missing = [
         name
-        for name in dict.fromkeys((*record["files"], "description"))
+        for name in record["files"]
         if not (name in files and files[name].is_file())
     ]
     lost = [name for name in NEEDED if name in missing]

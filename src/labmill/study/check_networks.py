@@ -179,18 +179,16 @@ def try_all(items: list[Settings]) -> list[int | str]:
             check=True,
         )
         answers: list[int | str] = json.loads(done.stdout)
-    except subprocess.TimeoutExpired:
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        late = isinstance(error, subprocess.TimeoutExpired)
         if len(items) > 1:
-            # Many large networks take long, which is no mistake of the study.
-            alone = [try_all([item]) if is_own(item) else [] for item in items]
+            # Many large networks may take long, which is no mistake of the study.
+            alone = [try_all([it]) if is_own(it) or not late else [] for it in items]
             return [answer for one in alone for answer in one or [0]]
-        hint = f"not finished after {TIMEOUT} s; does a loop never end?"
-        return [hint] if is_own(items[0]) else []
-    except (OSError, subprocess.SubprocessError, ValueError):
-        if len(items) > 1:
-            alone = [try_all([item]) for item in items]
-            return [answer for one in alone for answer in one or [0]]
-        return ["ends the process that tries it"] if is_own(items[0]) else []
+        told = "ends the process that tries it"
+        if late:
+            told = f"not finished after {TIMEOUT} s; does a loop never end?"
+        return [told] if is_own(items[0]) else []
     return answers
 
 

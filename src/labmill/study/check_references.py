@@ -13,6 +13,7 @@ from labmill.core import registry
 from labmill.core.errors import shown, suggest
 from labmill.study.check_constants import wrong_constants
 from labmill.study.check_models import DATASETS
+from labmill.study.matrix import wrong_keys
 from labmill.study.metrics import (
     HISTORY,
     is_fraction,
@@ -182,18 +183,8 @@ def wrong_settings(study: Study) -> Mistakes:
     """Check that a search varies dotted settings, of which none is part of another."""
     for name, search in study.search.items():
         for key in search.matrix:
-            if key.split(".")[0] not in ("model", "training") or "." not in key:
-                yield (
-                    ("search", name, "matrix", key),
-                    f"found {shown(key)}; a setting is written model.<argument> or "
-                    "training.<option>",
-                )
-            for other in search.matrix:
-                if other.startswith(f"{key}."):
-                    yield (
-                        ("search", name, "matrix", key),
-                        f"{other} is a part of it, and one would replace the other",
-                    )
+            for mistake in wrong_keys(key, search.matrix):
+                yield ("search", name, "matrix", key), mistake
 
 
 def wrong_budgets(study: Study) -> Mistakes:

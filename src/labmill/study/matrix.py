@@ -5,7 +5,7 @@ Each factor becomes a question too, unless `compare` has one of its name.
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from labmill.core.errors import shown
@@ -68,12 +68,8 @@ def check(matrix: Mapping[str, Any], source: YamlSource) -> None:
     """Check that a matrix varies settings, over lists of values."""
     size = 1
     for key, values in matrix.items():
-        if key.split(".")[0] not in ("model", "training") or "." not in key:
-            source.fail(
-                f"found {shown(key)}; a setting is written model.<argument> or "
-                "training.<option>",
-                (*AT, key),
-            )
+        for mistake in wrong_keys(key, matrix):
+            source.fail(mistake, (*AT, key))
         if not isinstance(values, list) or not values:
             source.fail(f"found {shown(values)}; expected a list of values", (*AT, key))
         if any(isinstance(value, dict | list) for value in values):
@@ -81,16 +77,21 @@ def check(matrix: Mapping[str, Any], source: YamlSource) -> None:
                 "a value is a list or mapping; write such variants one by one",
                 (*AT, key),
             )
-        for other in matrix:
-            if other.startswith(f"{key}."):
-                source.fail(
-                    f"{other} is a part of it, and one would replace the other; write "
-                    "such variants one by one",
-                    (*AT, key),
-                )
         size *= len(values)
     if size > MOST:
         source.fail(f"{size:,} combinations; at most {MOST} are allowed", AT)
+
+
+def wrong_keys(key: str, matrix: Iterable[str]) -> Iterator[str]:
+    """Yield why a key of a matrix, of variants or of a search, is no setting alone."""
+    if key.split(".")[0] not in ("model", "training") or "." not in key:
+        yield (
+            f"found {shown(key)}; a setting is written model.<argument> or "
+            "training.<option>"
+        )
+    for other in matrix:
+        if other.startswith(f"{key}."):
+            yield f"{other} is a part of it, and one would replace the other; vary one"
 
 
 def factors(matrix: Mapping[str, Any]) -> list[str]:
